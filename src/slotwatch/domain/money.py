@@ -1,0 +1,72 @@
+"""Money as integer minor units, and the movements of the ledger."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Account", "Entry", "Money", "PaymentStatus", "Posting"]
+
+
+@dataclass(frozen=True)
+class Money:
+    """An amount in minor units (cents) of an ISO 4217 currency.
+
+    >>> Money(1250, "EUR").percent(75)
+    Money(amount=937, currency='EUR')
+    """
+
+    amount: int
+    currency: str
+
+    def percent(self, percent: int) -> "Money":
+        """That share, rounded down to a whole minor unit."""
+        return Money(self.amount * percent // 100, self.currency)
+
+    def minus(self, other: "Money") -> "Money":
+        """The difference; both must be of one currency."""
+        if self.currency != other.currency:
+            raise ValueError(f"cannot subtract {other.currency} from {self.currency}")
+        return Money(self.amount - other.amount, self.currency)
+
+
+class PaymentStatus(StrEnum):
+    """Where the money of a booking is."""
+
+    NOT_REQUIRED = "not_required"  # payments are off: money is settled elsewhere
+    AWAITED = "awaited"
+    PAID = "paid"
+    FORFEIT_HELD = "forfeit_held"  # no-show; final when the hold has passed
+    FORFEITED = "forfeited"
+    REFUNDED = "refunded"
+    PARTLY_REFUNDED = "partly_refunded"
+    NOT_REFUNDED = "not_refunded"
+    NOT_PAID = "not_paid"  # the hold ran out
+
+
+class Account(StrEnum):
+    """Who the money belongs to."""
+
+    DRIVER = "driver"
+    HELD = "held"  # ours to keep safe until the booking ends
+    FORFEIT = "forfeit"  # provisional no-show money
+    VENDOR = "vendor"
+
+
+class Entry(StrEnum):
+    """Why money moved; at most once each per booking."""
+
+    CAPTURED = "captured"
+    EARNED = "earned"
+    REFUNDED = "refunded"
+    KEPT = "kept"  # what a late cancel does not give back
+    FORFEIT_HELD = "forfeit_held"
+    FORFEITED = "forfeited"
+
+
+@dataclass(frozen=True)
+class Posting:
+    """One movement: `amount` minor units leave `debit` and reach `credit`, so every posting sums to zero."""
+
+    entry: Entry
+    debit: Account
+    credit: Account
+    amount: int

@@ -1,0 +1,109 @@
+"""What people are told: the kinds of notice, on which channels, how urgent, and while what is true."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+from slotwatch.domain.lifecycle import State
+
+__all__ = ["NOTICE_RULES", "Anchor", "Channel", "DeliveryState", "NoticeKind", "NoticeRule", "Urgency"]
+
+
+class NoticeKind(StrEnum):
+    """One thing to tell one person."""
+
+    BOOKING_CONFIRMED = "booking_confirmed"
+    REMINDER = "reminder"
+    SLOT_STARTED = "slot_started"
+    GRACE_ALERT = "grace_alert"
+    GRACE_EXTENDED = "grace_extended"
+    CHECKED_IN = "checked_in"
+    SLOT_EXPIRED = "slot_expired"
+    SLOT_VOIDED = "slot_voided"
+    BOOKING_CANCELLED = "booking_cancelled"
+    BOOKING_COMPLETED = "booking_completed"
+    BOOKING_REINSTATED = "booking_reinstated"
+
+
+class Channel(StrEnum):
+    """A way to reach a person."""
+
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class DeliveryState(StrEnum):
+    """How far one notice on one channel has come. All but `pending` and `sent` are final."""
+
+    PENDING = "pending"  # waiting for its next attempt, or leased by a sender until `next_attempt_at`
+    SENT = "sent"  # the provider accepted it
+    DELIVERED = "delivered"  # the provider reports that it arrived
+    FAILED = "failed"  # refused for good, or every try used up
+    MISSED = "missed"  # its `valid_until` passed before it could be sent
+    SUPPRESSED = "suppressed"  # no longer true, or the driver does not want this channel
+    SET_ASIDE = "set_aside"  # we failed on it three times ourselves; an operator looks at it
+
+
+class Urgency(IntEnum):
+    """Lower goes first: a start notice overtakes reminders."""
+
+    NOW = 0
+    SOON = 1
+    LATER = 2
+
+
+class Anchor(StrEnum):
+    """The instant of a booking that a notice's `valid_until` counts from."""
+
+    STARTS_AT = "starts_at"
+    GRACE_ENDS_AT = "grace_ends_at"
+    ENDS_AT = "ends_at"
+    CREATED_AT = "created_at"  # the notice's own creation
+
+
+@dataclass(frozen=True)
+class NoticeRule:
+    """How one kind of notice is sent.
+
+    `at_once` goes out together; `fallback` only when a channel of this notice failed for good. A delivery is sent
+    only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale
+    message is worse than none.
+    """
+
+    urgency: Urgency
+    at_once: tuple[Channel, ...]
+    fallback: tuple[Channel, ...]
+    true_in: tuple[State, ...]
+    anchor: Anchor
+    offset: timedelta = timedelta(0)
+
+
+_BOTH = (Channel.EMAIL, Channel.SMS)
+_MAIL = (Channel.EMAIL,)
+_TEXT = (Channel.SMS,)
+_DAY = timedelta(hours=24)
+
+NOTICE_RULES: Mapping[NoticeKind, NoticeRule] = MappingProxyType(
+    {
+        NoticeKind.BOOKING_CONFIRMED: NoticeRule(
+            Urgency.SOON, _BOTH, (), (State.CONFIRMED, State.GRACE, State.ACTIVE), Anchor.ENDS_AT
+        ),
+        NoticeKind.REMINDER: NoticeRule(Urgency.LATER, _MAIL, _TEXT, (State.CONFIRMED,), Anchor.STARTS_AT),
+        NoticeKind.SLOT_STARTED: NoticeRule(Urgency.NOW, _BOTH, (), (State.GRACE,), Anchor.GRACE_ENDS_AT),
+        NoticeKind.GRACE_ALERT: NoticeRule(Urgency.NOW, _TEXT, _MAIL, (State.GRACE,), Anchor.GRACE_ENDS_AT),
+        NoticeKind.GRACE_EXTENDED: NoticeRule(Urgency.NOW, _BOTH, (), (State.GRACE,), Anchor.GRACE_ENDS_AT),
+        NoticeKind.CHECKED_IN: NoticeRule(Urgency.SOON, _MAIL, _TEXT, (State.ACTIVE, State.COMPLETED), Anchor.ENDS_AT),
+        NoticeKind.SLOT_EXPIRED: NoticeRule(Urgency.SOON, _BOTH, (), (State.EXPIRED,), Anchor.CREATED_AT, _DAY),
+        NoticeKind.SLOT_VOIDED: NoticeRule(Urgency.SOON, _BOTH, (), (State.VOIDED,), Anchor.CREATED_AT, _DAY),
+        NoticeKind.BOOKING_CANCELLED: NoticeRule(Urgency.SOON, _BOTH, (), (State.CANCELLED,), Anchor.CREATED_AT, _DAY),
+        NoticeKind.BOOKING_COMPLETED: NoticeRule(
+            Urgency.LATER, _MAIL, _TEXT, (State.COMPLETED,), Anchor.CREATED_AT, _DAY
+        ),
+        NoticeKind.BOOKING_REINSTATED: NoticeRule(
+            Urgency.SOON, _BOTH, (), (State.REINSTATED,), Anchor.CREATED_AT, _DAY
+        ),
+    }
+)
+"""Every kind has exactly one rule. What a final state says stays true for a day after it was written."""
