@@ -1,0 +1,111 @@
+"""The seam between what people must be told and the ways to reach them: one message in, one outcome out.
+
+A channel translates a message for its provider and the provider's answer into an outcome, and nothing else: it does not
+retry, does not choose another channel and stores nothing. Every channel passes `tests/integration/channels/`.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, Protocol
+
+__all__ = [
+    "Accepted",
+    "Channel",
+    "ChannelName",
+    "Failed",
+    "Message",
+    "Outcome",
+    "Refused",
+    "has_control_characters",
+    "plain",
+]
+
+ChannelName = Literal["email", "sms"]
+
+# Longest error that is kept: it is stored with every attempt and shown to people.
+_LONGEST_ERROR = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One delivery, ready to go out.
+
+    `key` is the stable id of the delivery: the provider's idempotency key and the basis of the Message-ID.
+    `to` is an e-mail address or an E.164 number. `subject` and `html` are for e-mail only.
+    """
+
+    key: str
+    to: str
+    subject: str | None
+    text: str
+    html: str | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The provider took the message; `provider_id` is its name for it. It is not yet delivered."""
+
+    provider_id: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Permanent: trying again is useless. `suppress` means that the address must not be used again on this channel."""
+
+    error: str
+    suppress: bool = False
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Transient: try again later, not before `retry_after` when the provider named it.
+
+    A try that got no answer after the message was handed over is `Failed` too: its error says that it may have gone
+    out.
+    """
+
+    error: str
+    retry_after: timedelta | None = None
+
+
+Outcome = Accepted | Refused | Failed
+
+
+class Channel(Protocol):
+    """One way to reach a person by one provider: "smtp", "twilio" or "inbox"."""
+
+    @property
+    def name(self) -> ChannelName: ...
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many sends may run at once; more would only wait."""
+        ...
+
+    async def send(self, message: Message, *, timeout: float) -> Outcome:
+        """Try once, within `timeout` seconds for everything. Raises nothing but `CancelledError`."""
+        ...
+
+    async def check(self) -> str | None:
+        """None when the provider is reachable and lets us in, else a sentence that says what is wrong."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is open; again is harmless. A send after it is `Failed`."""
+        ...
+
+
+def has_control_characters(text: str) -> bool:
+    """Whether `text` holds anything that could end a header line or a command early: controls, line separators."""
+    return any(unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"} for character in text)
+
+
+def plain(text: str) -> str:
+    """Foreign text made fit to store and show: one line, printable, at most 300 characters."""
+    words = " ".join(text[: 4 * _LONGEST_ERROR].split())
+    safe = "".join("?" if has_control_characters(character) else character for character in words)
+    return safe if len(safe) <= _LONGEST_ERROR else safe[: _LONGEST_ERROR - 1] + "…"

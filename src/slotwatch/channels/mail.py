@@ -1,0 +1,102 @@
+"""Writes one message as an e-mail: headers, text and HTML, ready for SMTP."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import formatdate, parseaddr
+
+from email_validator import EmailNotValidError, validate_email
+
+from slotwatch.channels.channel import Message, has_control_characters, plain
+
+__all__ = ["Mail", "Sender", "UnfitMessageError", "message_id", "parse_sender", "write_mail"]
+
+# Every relay takes 7-bit bodies; 8-bit ones need an extension.
+_POLICY = SMTP.clone(cte_type="7bit")
+_POLICY_UTF8 = SMTPUTF8.clone(cte_type="7bit")
+_SAFE_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
+
+
+class UnfitMessageError(ValueError):
+    """The message cannot be written as an e-mail, now or later."""
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who our mail is from."""
+
+    name: str
+    address: str
+
+    @property
+    def domain(self) -> str:
+        """The part after the @, in ASCII."""
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True)
+class Mail:
+    """An e-mail ready for SMTP: the envelope and the bytes."""
+
+    message_id: str
+    sender: str
+    recipient: str
+    needs_utf8: bool
+    data: bytes
+
+
+def parse_sender(text: str) -> Sender:
+    """Read `address` or `Name <address>`. Raises ValueError with a sentence."""
+    if has_control_characters(text):
+        raise ValueError("the sender holds control characters")
+    name, address = parseaddr(text)
+    try:
+        checked = validate_email(address, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise ValueError(f"the sender {text!r} is not an e-mail address: {plain(str(error))}") from error
+    if checked.ascii_email is None:
+        raise ValueError(f"the sender {text!r} must have an ASCII address")
+    return Sender(name, checked.ascii_email)
+
+
+def message_id(key: str, sender: Sender) -> str:
+    """The same key gives the same Message-ID, so that mail programs can drop a second copy."""
+    name = key if len(key) <= 100 and _SAFE_KEY.match(key) else hashlib.sha256(key.encode(errors="replace")).hexdigest()
+    return f"<slotwatch.{name}@{sender.domain}>"
+
+
+def write_mail(message: Message, sender: Sender) -> Mail:
+    """Write the e-mail. Raises UnfitMessageError with a sentence when that is impossible."""
+    if has_control_characters(message.to) or has_control_characters(message.subject or ""):
+        raise UnfitMessageError("the address or the subject holds control characters")
+    try:
+        to = validate_email(message.to, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise UnfitMessageError(f"this is not an e-mail address: {plain(str(error))}") from error
+    # An internationalised domain has an ASCII form that every relay takes; a local part in another script has none.
+    recipient = to.ascii_email or to.normalized
+    identity = message_id(message.key, sender)
+    try:
+        data = _write(message, sender, recipient, identity)
+    except (MessageError, ValueError, LookupError) as error:
+        raise UnfitMessageError(f"the message cannot be written as an e-mail: {plain(str(error))}") from error
+    return Mail(identity, sender.address, recipient, to.ascii_email is None, data)
+
+
+def _write(message: Message, sender: Sender, recipient: str, identity: str) -> bytes:
+    mail = EmailMessage(policy=_POLICY if recipient.isascii() else _POLICY_UTF8)
+    mail["From"] = Address(display_name=sender.name, addr_spec=sender.address)
+    mail["To"] = Address(addr_spec=recipient)
+    mail["Subject"] = message.subject or ""
+    # When this copy was handed over, by the wall clock: mail programs sort by it, nothing in slotwatch reads it.
+    mail["Date"] = formatdate(usegmt=True)
+    mail["Message-ID"] = identity
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps holiday answers away
+    mail.set_content(message.text)
+    if message.html is not None:
+        mail.add_alternative(message.html, subtype="html")
+    return mail.as_bytes()

@@ -1,0 +1,213 @@
+"""E-mail by SMTP.
+
+How an answer is classified (reply codes: RFC 5321 section 4.2, enhanced codes: RFC 3463, login: RFC 4954):
+
+| where | answer | outcome |
+|---|---|---|
+| anywhere | no connection, no answer in time, connection lost, not SMTP | Failed |
+| greeting, HELO, STARTTLS, certificate, login | no success | Failed, names the setting: not the recipient's fault |
+| MAIL FROM | 4xx, 5xx | Failed, names the setting: our sender is not welcome |
+| anywhere | 421, 454, 530, 534, 535, 538 (closing, TLS or login wanted) | Failed |
+| RCPT TO | 5xx | Refused; 5.1.1, 5.1.6, 5.1.10, 5.2.1 (no such mailbox, moved, disabled) also suppress the address |
+| after the message | 5xx | Refused: the same mail will be refused again |
+| RCPT TO, after the message | 4xx | Failed |
+| after the message | 250 | Accepted, with the queue id when the reply has one, else the Message-ID |
+
+A connection that turns out dead when it is used again is replaced once, unseen by the caller, but only before DATA:
+until then it is certain that nothing was accepted. After DATA a lost answer is Failed and its error says that the
+mail may have gone out; the Message-ID is the same on the next try, so that mail programs can drop the second copy.
+"""
+
+import asyncio
+import re
+import ssl
+from dataclasses import dataclass
+
+from aiosmtplib import (
+    SMTPAuthenticationError,
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+)
+
+from slotwatch.channels.channel import Accepted, ChannelName, Failed, Message, Outcome, Refused, plain
+from slotwatch.channels.mail import Mail, UnfitMessageError, parse_sender, write_mail
+from slotwatch.channels.smtp_pool import SmtpConnection, SmtpPool, TrustError
+from slotwatch.channels.smtp_settings import SmtpSettings
+
+__all__ = ["SmtpChannel", "SmtpSettings"]
+
+_NOT_THE_RECIPIENT = frozenset({421, 454, 530, 534, 535, 538})
+_GONE = re.compile(r"5\.(?:1\.(?:1|6|10)|2\.1)(?!\S)")
+# How servers name the mail they took: Postfix, aiosmtpd and Exchange; Exim; sendmail; Amazon SES; qmail.
+_QUEUE_IDS = (
+    re.compile(r"queued as <?([\w.@+-]{3,})", re.IGNORECASE),
+    re.compile(r"\bid=([\w.-]{3,})"),
+    re.compile(r"InternalId=([\w.-]{3,})"),
+    re.compile(r"^(?:2\.0\.0 )?([\w.-]{5,}) Message accepted", re.IGNORECASE),
+    re.compile(r"^(?:2\.0\.0 )?ok:? ([0-9a-f]{8,}[\w-]*)", re.IGNORECASE),
+    re.compile(r"^ok \d+ (qp \d+)", re.IGNORECASE),
+)
+
+
+@dataclass
+class _Try:
+    """How far one try has come; decides what a lost connection means."""
+
+    handed_over: bool = False
+
+    def explain(self, sentence: str) -> str:
+        return f"{sentence}; the mail may have been accepted" if self.handed_over else sentence
+
+
+class SmtpChannel:
+    """Sends e-mail by one SMTP server."""
+
+    name: ChannelName = "email"
+    provider = "smtp"
+
+    def __init__(self, settings: SmtpSettings) -> None:
+        if settings.host is None or settings.sender is None:
+            raise ValueError("SLOTWATCH_SMTP_HOST and SLOTWATCH_SMTP_FROM must be set to send e-mail")
+        self.concurrency = settings.connections
+        self._settings = settings
+        self._sender = parse_sender(settings.sender)
+        # The sender's domain names us: asking DNS for our own name can hang, and tells nobody anything.
+        self._pool = SmtpPool(settings, settings.host, self._sender.domain)
+        self._server = f"the SMTP server {settings.host}"
+
+    async def send(self, message: Message, *, timeout: float) -> Outcome:
+        """Try once, within `timeout` seconds or the configured ones if those are fewer."""
+        if self._pool.closed:
+            return Failed("the e-mail channel is closed")
+        try:
+            mail = write_mail(message, self._sender)
+        except UnfitMessageError as error:
+            return Refused(str(error))
+        allowed = min(timeout, self._settings.timeout_seconds)
+        progress = _Try()
+        deadline = asyncio.timeout(allowed)
+        try:
+            async with deadline:
+                return await self._deliver(mail, progress)
+        except Exception as error:  # the contract: trouble is an outcome, not an exception
+            if deadline.expired():
+                return Failed(progress.explain(f"{self._server} did not answer within {allowed:g} s"))
+            return Failed(progress.explain(self._sentence(error)))
+
+    async def check(self) -> str | None:
+        """Connect and log in anew. None when that works, else a sentence."""
+        deadline = asyncio.timeout(self._settings.timeout_seconds)
+        try:
+            async with deadline:
+                connection = await self._pool.open()
+                try:
+                    await connection.client.noop()
+                    await connection.client.quit()
+                finally:
+                    connection.client.close()
+        except Exception as error:  # whatever is wrong, the doctor wants a sentence
+            if deadline.expired():
+                return f"{self._server} did not answer within {self._settings.timeout_seconds:g} s"
+            return self._sentence(error)
+        return None
+
+    async def close(self) -> None:
+        """Close the idle connections; a send under way finishes and closes its own."""
+        await self._pool.close()
+
+    async def _deliver(self, mail: Mail, progress: _Try) -> Outcome:
+        async with self._pool.slot():
+            used = self._pool.take_idle()
+            if used is not None:
+                try:
+                    return await self._hand_over(used, mail, progress)
+                except (SMTPServerDisconnected, SMTPResponseException) as error:
+                    if progress.handed_over or not _is_dead(error):
+                        raise
+            return await self._hand_over(await self._pool.open(), mail, progress)
+
+    async def _hand_over(self, connection: SmtpConnection, mail: Mail, progress: _Try) -> Outcome:
+        """Send one mail; the connection goes back to the pool only when it is known to be in order."""
+        usable = False
+        try:
+            outcome = await self._transact(connection, mail, progress)
+            usable = True
+            return outcome
+        finally:
+            if usable:
+                self._pool.give_back(connection)
+            else:
+                connection.client.close()
+
+    async def _transact(self, connection: SmtpConnection, mail: Mail, progress: _Try) -> Outcome:
+        client = connection.client
+        if connection.needs_reset:
+            await client.rset()
+            connection.needs_reset = False
+        if mail.needs_utf8 and not client.supports_extension("smtputf8"):
+            await client.ehlo()  # a new connection without TLS and login has not asked yet
+            if not client.supports_extension("smtputf8"):
+                return Refused(f"{self._server} takes only addresses in ASCII")
+        encoding = "utf-8" if mail.needs_utf8 else "ascii"
+        options = ["SMTPUTF8"] if mail.needs_utf8 else []
+        try:
+            await client.mail(mail.sender, options=options, encoding=encoding)
+            await client.rcpt(mail.recipient, encoding=encoding)
+            progress.handed_over = True
+            reply = await client.data(mail.data)
+        except (SMTPRecipientRefused, SMTPDataError) as error:
+            if not 400 <= error.code < 600:
+                raise
+            progress.handed_over = False  # the server answered: it did not take the mail
+            if error.code == 421:
+                raise  # it is closing the connection
+            connection.needs_reset = True
+            return self._refusal(error)
+        return Accepted(_queue_id(reply.message) or mail.message_id)
+
+    def _refusal(self, error: SMTPRecipientRefused | SMTPDataError) -> Outcome:
+        whom = "the recipient" if isinstance(error, SMTPRecipientRefused) else "the mail"
+        sentence = plain(f"{self._server} refused {whom}: {error.code} {error.message}")
+        if error.code < 500 or error.code in _NOT_THE_RECIPIENT:
+            return Failed(sentence)
+        gone = isinstance(error, SMTPRecipientRefused) and _GONE.match(error.message) is not None
+        return Refused(sentence, suppress=gone)
+
+    def _sentence(self, error: BaseException) -> str:
+        """What is wrong, in words, and which setting may be to blame."""
+        cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
+        match cause:
+            case ssl.SSLCertVerificationError():
+                words = f"the certificate of {self._server} is not trusted ({cause.verify_message}); "
+                words += "SLOTWATCH_SMTP_CA_FILE can name another authority"
+            case ssl.SSLError():
+                words = f"{self._server} and we found no common TLS; look at SLOTWATCH_SMTP_SECURITY: {cause}"
+            case TrustError():
+                words = str(cause)
+            case SMTPAuthenticationError():
+                words = f"{self._server} refused SLOTWATCH_SMTP_USERNAME and _PASSWORD: {cause.code} {cause.message}"
+            case SMTPSenderRefused():
+                words = f"{self._server} refused SLOTWATCH_SMTP_FROM: {cause.code} {cause.message}"
+            case SMTPResponseException():
+                words = f"{self._server} answered {cause.code} {cause.message}"
+            case SMTPException():
+                words = f"{self._server}: {cause.message}"
+            case _:
+                words = f"{self._server}: {cause!r}"
+        return plain(words)
+
+
+def _is_dead(error: SMTPServerDisconnected | SMTPResponseException) -> bool:
+    return isinstance(error, SMTPServerDisconnected) or error.code == 421
+
+
+def _queue_id(reply: str) -> str | None:
+    for pattern in _QUEUE_IDS:
+        found = pattern.search(reply)
+        if found is not None:
+            return found[1][:100]
+    return None
