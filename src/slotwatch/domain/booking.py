@@ -8,7 +8,7 @@ from typing import Any
 from slotwatch.domain import errors
 from slotwatch.domain.ids import BookingId, ConnectorId, DriverId, StationId, VendorId, booking_ref
 from slotwatch.domain.lifecycle import TRANSITIONS, Cause, EndReason, State, Step
-from slotwatch.domain.money import Account, Entry, Money, PaymentStatus, Posting
+from slotwatch.domain.money import SETTLEMENTS, Account, Entry, Money, PaymentStatus, Posting
 from slotwatch.domain.notices import NoticeKind
 from slotwatch.domain.terms import Terms
 from slotwatch.domain.timeline import Timeline
@@ -106,9 +106,7 @@ class Booking:
         if self.state is not State.GRACE or not self.should_be_expired(now):
             raise errors.Conflict("Grace is not over, so this booking cannot expire.")
         after = self._ended(Cause.TIME, now, EndReason.NO_SHOW, expired_at=now)
-        postings = self._posting(Entry.FORFEIT_HELD, Account.HELD, Account.FORFEIT)
-        if postings:
-            after = replace(after, payment_status=PaymentStatus.FORFEIT_HELD)
+        after, postings = self._settled(after)
         return Move(self, after, Cause.TIME, NoticeKind.SLOT_EXPIRED, postings)
 
     def pay(self, now: datetime) -> "Move":
@@ -149,7 +147,7 @@ class Booking:
         if self.state is not State.ACTIVE:
             raise errors.NotFinishable(f"This booking is {self.state}, so there is nothing to finish.")
         after = self._ended(Cause.LEFT, now, EndReason.LEFT_EARLY)
-        postings = self._posting(Entry.EARNED, Account.HELD, Account.VENDOR)
+        after, postings = self._settled(after)
         return Move(self, after, Cause.LEFT, NoticeKind.BOOKING_COMPLETED, postings)
 
     def check_disputable(self, now: datetime) -> None:
@@ -179,6 +177,14 @@ class Booking:
 
     def _ended(self, cause: Cause, now: datetime, reason: EndReason, **changes: Any) -> "Booking":
         return self._moved(cause, now, None, ended_at=now, end_reason=reason, **changes)
+
+    def _settled(self, after: "Booking") -> tuple["Booking", tuple[Posting, ...]]:
+        """All of the money goes where SETTLEMENTS says for the new state."""
+        if self.payment_status is not PaymentStatus.PAID:
+            return after, ()
+        settlement = SETTLEMENTS[after.state]
+        postings = (settlement.posting(self.amount.amount),) if self.amount.amount else ()
+        return replace(after, payment_status=settlement.payment_status), postings
 
     def _posting(self, entry: Entry, debit: Account, credit: Account, amount: int | None = None) -> tuple[Posting, ...]:
         """One movement of this booking's money, or none where there is nothing to move."""

@@ -121,7 +121,12 @@ class StepRule:
     @property
     def to_state(self) -> State:
         """The state after the step: by TRANSITIONS, or the same where the step only tells somebody something."""
-        return self.state if self.step in _TELLING_STEPS else TRANSITIONS[self.state, self.cause]
+        return self.state if not self.is_logged else TRANSITIONS[self.state, self.cause]
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether the step is a transition; reminders and alerts only tell somebody something."""
+        return self.step not in _TELLING_STEPS
 
 
 _TELLING_STEPS = (Step.REMIND, Step.GRACE_HALF, Step.GRACE_LAST)

@@ -1,9 +1,13 @@
 """Money as integer minor units, and the movements of the ledger."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
-__all__ = ["Account", "Entry", "Money", "PaymentStatus", "Posting"]
+from slotwatch.domain.lifecycle import State
+
+__all__ = ["SETTLEMENTS", "Account", "Entry", "Money", "PaymentStatus", "Posting", "Settlement"]
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,27 @@ class Posting:
     debit: Account
     credit: Account
     amount: int
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """Where the whole of a paid booking's money goes when it reaches a state, and what its status is then."""
+
+    entry: Entry
+    debit: Account
+    credit: Account
+    payment_status: PaymentStatus
+
+    def posting(self, amount: int) -> Posting:
+        """The movement of that amount."""
+        return Posting(self.entry, self.debit, self.credit, amount)
+
+
+SETTLEMENTS: Mapping[State, Settlement] = MappingProxyType(
+    {
+        State.COMPLETED: Settlement(Entry.EARNED, Account.HELD, Account.VENDOR, PaymentStatus.PAID),
+        State.EXPIRED: Settlement(Entry.FORFEIT_HELD, Account.HELD, Account.FORFEIT, PaymentStatus.FORFEIT_HELD),
+        State.VOIDED: Settlement(Entry.REFUNDED, Account.HELD, Account.DRIVER, PaymentStatus.REFUNDED),
+    }
+)
+"""States that move all of the money; a cancel divides it by the terms, see Booking.cancel."""

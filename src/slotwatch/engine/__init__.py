@@ -1,0 +1,1 @@
+"""Moves bookings when their time comes: advance, audit, clean; the scheduler face; the worker loop."""

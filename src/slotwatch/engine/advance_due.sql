@@ -1,0 +1,118 @@
+-- name: advance_due: move up to :limit bookings whose step is due, log the moves and write what people must be told.
+-- guard: the rows are locked before they are judged; the rule joined is the one for the locked step and state.
+-- index: booking_due_idx (due_at, id); relies on CHECK final_has_no_due, else dead rows would block the front.
+-- The rules come from domain/lifecycle.py, notices.py and money.py as parallel arrays.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now
+), due AS MATERIALIZED (  -- a fence: the planner must not run the LIMIT twice
+    SELECT b.id, b.ctid AS place, b.state, b.step, b.due_at, b.grace_last_at IS NULL AS no_last_call
+      FROM booking AS b
+     WHERE b.due_at <= (SELECT now FROM clock) AND NOT b.set_aside
+       AND (:ids::bigint[] IS NULL OR b.id = ANY (:ids))
+       AND (:may_expire OR b.step <> 'expire')
+     ORDER BY b.due_at, b.id
+     LIMIT :limit
+       FOR UPDATE SKIP LOCKED
+), expiring AS MATERIALIZED (  -- what speaks against a no-show: a check-in in time, our own outage, nobody was told
+    SELECT b.id, proof.received_at, proof.method, fair.grace_ends_at AS owed,
+           CASE WHEN proof.received_at IS NOT NULL THEN 'checked_in'
+                WHEN fair.grace_ends_at <= clock.now OR NOT told.so THEN 'no_fault'
+                WHEN fair.grace_ends_at IS NOT NULL THEN 'extended'
+                ELSE 'time' END AS cause,
+           CASE WHEN proof.received_at IS NULL AND fair.grace_ends_at IS NULL AND NOT told.so
+                THEN 'start_notice_not_sent' END AS end_reason
+      FROM due
+      JOIN booking AS b ON b.id = due.id
+     CROSS JOIN clock
+     CROSS JOIN LATERAL (SELECT fair_grace_end(
+           b.starts_at, b.ends_at,
+           least(make_interval(mins => (b.terms ->> 'gracePeriodMinutes')::int), b.ends_at - b.starts_at),
+           clock.now) AS grace_ends_at) AS fair
+     CROSS JOIN LATERAL (SELECT EXISTS (
+           SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
+            WHERE n.booking_id = b.id AND n.kind = 'slot_started' AND d.state IN ('sent', 'delivered')) AS so) AS told
+      LEFT JOIN LATERAL (
+           SELECT e.received_at, e.method FROM evidence AS e
+            WHERE e.booking_id = b.id AND e.kind = 'check_in' AND e.valid
+              AND e.received_at BETWEEN b.check_in_opens_at AND greatest(b.grace_ends_at, fair.grace_ends_at)
+            ORDER BY e.received_at LIMIT 1) AS proof ON true
+     WHERE due.step = 'expire'
+), rule AS (
+    SELECT * FROM unnest(
+        :rule_steps::text[], :rule_causes::text[], :rule_from::text[], :rule_to::text[], :rule_next_steps::text[],
+        :rule_end_reasons::text[], :rule_notices::text[], :rule_occasions::text[], :rule_logged::boolean[],
+        :rule_entries::text[], :rule_debits::text[], :rule_credits::text[], :rule_payment_statuses::text[],
+        :rule_anchors::text[], :rule_offsets::interval[], :rule_urgencies::smallint[]
+    ) AS r(step, cause, from_state, to_state, next_step, end_reason, notice, occasion, logged, entry, debit, credit,
+           payment_status, anchor, "offset", urgency)
+), move AS MATERIALIZED (
+    SELECT due.id, due.place, due.due_at, rule.*, expiring.received_at, expiring.method, expiring.owed,
+           coalesce(expiring.end_reason, rule.end_reason) AS reason,
+           CASE WHEN rule.next_step = 'grace_last' AND due.no_last_call THEN 'expire' ELSE rule.next_step END AS then_step
+      FROM due
+      LEFT JOIN expiring ON expiring.id = due.id
+      JOIN rule ON rule.step = due.step AND rule.from_state = due.state
+               AND rule.cause = coalesce(expiring.cause, 'time')
+), moved AS (
+    UPDATE booking AS b
+       SET state = move.to_state,
+           step = move.then_step,
+           due_at = CASE move.then_step
+               WHEN 'start' THEN b.starts_at
+               WHEN 'grace_half' THEN b.grace_half_at
+               WHEN 'grace_last' THEN b.grace_last_at
+               WHEN 'expire' THEN CASE move.cause WHEN 'extended' THEN move.owed + (b.expires_at - b.grace_ends_at)
+                                                  ELSE b.expires_at END
+               WHEN 'complete' THEN b.ends_at END,
+           grace_ends_at = CASE move.cause WHEN 'extended' THEN move.owed ELSE b.grace_ends_at END,
+           expires_at = CASE move.cause WHEN 'extended' THEN move.owed + (b.expires_at - b.grace_ends_at)
+                                        ELSE b.expires_at END,
+           started_at = CASE WHEN move.to_state = 'grace' AND b.state = 'confirmed' THEN clock.now ELSE b.started_at END,
+           checked_in_at = coalesce(move.received_at, b.checked_in_at),
+           check_in_method = coalesce(move.method, b.check_in_method),
+           expired_at = CASE WHEN move.to_state = 'expired' THEN clock.now ELSE b.expired_at END,
+           ended_at = CASE WHEN move.then_step IS NULL THEN clock.now END,
+           end_reason = CASE WHEN move.then_step IS NULL THEN move.reason END,
+           payment_status = CASE b.payment_status
+               WHEN 'paid' THEN coalesce(move.payment_status, b.payment_status)
+               WHEN 'awaited' THEN CASE WHEN move.then_step IS NULL THEN 'not_paid' ELSE b.payment_status END
+               ELSE b.payment_status END,
+           version = b.version + move.logged::int,
+           epoch = b.epoch + (move.cause = 'extended')::int,
+           tries = 0,
+           updated_at = clock.now
+      FROM move
+     CROSS JOIN clock
+     WHERE b.ctid = move.place AND b.id = move.id
+    RETURNING b.id, b.version, b.epoch, b.starts_at, b.grace_ends_at, b.ends_at, b.amount, b.currency,
+              b.payment_status AS paid_as, move.step, move.cause, move.from_state, move.to_state, move.due_at,
+              move.reason, move.notice, move.occasion, move.logged, move.entry, move.debit, move.credit,
+              move.payment_status, move.anchor, move."offset", move.urgency, move.received_at
+), logged AS (
+    INSERT INTO transition (booking_id, version, from_state, to_state, cause, actor, reason, due_at, at)
+    SELECT id, version, from_state, to_state, cause, 'engine', reason, due_at, now FROM moved, clock WHERE logged
+), noted AS (  -- one notice per (booking, kind, occasion, epoch): the constraint, not luck
+    INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)
+    SELECT id, notice, occasion, epoch,
+           "offset" + CASE anchor WHEN 'starts_at' THEN starts_at WHEN 'grace_ends_at' THEN grace_ends_at
+                                  WHEN 'ends_at' THEN ends_at ELSE clock.now END,
+           clock.now
+      FROM moved, clock
+        ON CONFLICT DO NOTHING
+    RETURNING id, kind, valid_until
+), queued AS (
+    INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)
+    SELECT noted.id, plan.channel,
+           CASE WHEN noted.valid_until < clock.now THEN 'missed' ELSE 'pending' END, plan.urgency, clock.now
+      FROM noted CROSS JOIN clock
+      JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[])
+           AS plan(kind, channel, urgency) ON plan.kind = noted.kind
+), posted AS (
+    INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
+    SELECT id, entry, debit, credit, amount, currency, now FROM moved, clock
+     WHERE entry IS NOT NULL AND amount > 0 AND paid_as = payment_status
+)
+SELECT step, cause, from_state, to_state, count(*) AS moved, (SELECT now FROM clock) AS now,
+       max((SELECT now FROM clock) - due_at) AS latest
+  FROM moved
+ GROUP BY step, cause, from_state, to_state

@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, guarded writes, reads of single things, migrations."""

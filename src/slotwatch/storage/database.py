@@ -1,0 +1,130 @@
+"""Connections to PostgreSQL: pools with time limits, and errors told apart by SQLSTATE."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import asyncpg
+import msgspec
+
+from slotwatch.domain.errors import Unavailable
+from slotwatch.storage.statements import Connection
+
+__all__ = ["CONNECTION_ERRORS", "Database", "DatabaseSettings", "connect"]
+
+CONNECTION_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DiskFullError,
+)
+"""What "the database is gone for now" looks like."""
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach PostgreSQL. `url` None means the embedded server."""
+
+    url: str | None = None
+    pool_size: int = 16
+    connect_timeout_seconds: float = 5
+    statement_timeout_seconds: float = 5
+
+    ENV: ClassVar[dict[str, str]] = {
+        "url": "DATABASE_URL",
+        "pool_size": "SLOTWATCH_POOL_SIZE",
+        "connect_timeout_seconds": "SLOTWATCH_CONNECT_TIMEOUT_SECONDS",
+        "statement_timeout_seconds": "SLOTWATCH_STATEMENT_TIMEOUT_SECONDS",
+    }
+
+    def __post_init__(self) -> None:
+        if self.url is not None and not self.url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must look like postgresql://user:password@host:5432/name")
+        if not 2 <= self.pool_size <= 200:
+            raise ValueError("pool_size must be between 2 and 200")
+
+
+class Database:
+    """A pool of connections to one database. Made by `connect`; `close` it."""
+
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+        self._pool = pool
+        self.url = url
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection on which each statement is its own transaction. Raises Unavailable when there is none."""
+        try:
+            async with self._pool.acquire(timeout=5) as conn:
+                yield conn
+        except CONNECTION_ERRORS as error:
+            raise Unavailable from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside one transaction: all of it or nothing."""
+        async with self.connection() as conn, conn.transaction():
+            yield conn
+
+    async def close(self) -> None:
+        """Give the connections back; those still busy after 5 s are cut."""
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+
+class _PooledConnection(asyncpg.Connection):
+    """No `RESET ALL` when it goes back to the pool: nothing here sets session state, and it costs a round trip."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+async def connect(settings: DatabaseSettings, *, name: str, url: str | None = None) -> Database:
+    """Open a pool. `name` shows in `pg_stat_activity`. Raises Unavailable when the server cannot be reached."""
+    target = url or settings.url
+    assert target is not None, "wiring resolves the embedded server first"
+    try:
+        pool = await asyncpg.create_pool(
+            target,
+            min_size=1,
+            max_size=settings.pool_size,
+            timeout=settings.connect_timeout_seconds,
+            command_timeout=settings.statement_timeout_seconds * 2,
+            init=prepare_connection,
+            connection_class=_PooledConnection,
+            server_settings=server_settings(settings, name),
+            max_inactive_connection_lifetime=300,
+        )
+    except CONNECTION_ERRORS as error:
+        raise Unavailable(f"The database cannot be reached: {error or type(error).__name__}") from error
+    return Database(pool, target)
+
+
+def server_settings(settings: DatabaseSettings, name: str) -> dict[str, str]:
+    """Limits on every connection, so that nothing waits or stays open for ever."""
+    return {
+        "application_name": f"slotwatch-{name}",
+        "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+        "lock_timeout": "3000",
+        "idle_in_transaction_session_timeout": "5000",
+        "TimeZone": "UTC",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "3",
+        "tcp_keepalives_count": "3",
+        "jit": "off",
+    }
+
+
+async def prepare_connection(conn: Any) -> None:
+    """jsonb as Python values."""
+    await conn.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
