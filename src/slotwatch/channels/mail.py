@@ -89,8 +89,8 @@ def write_mail(message: Message, sender: Sender) -> Mail:
 
 def _write(message: Message, sender: Sender, recipient: str, identity: str) -> bytes:
     mail = EmailMessage(policy=_POLICY if recipient.isascii() else _POLICY_UTF8)
-    mail["From"] = Address(display_name=sender.name, addr_spec=sender.address)
-    mail["To"] = Address(addr_spec=recipient)
+    mail["From"] = _address(sender.address, sender.name)
+    mail["To"] = _address(recipient)
     mail["Subject"] = message.subject or ""
     # When this copy was handed over, by the wall clock: mail programs sort by it, nothing in slotwatch reads it.
     mail["Date"] = formatdate(usegmt=True)
@@ -100,3 +100,9 @@ def _write(message: Message, sender: Sender, recipient: str, identity: str) -> b
     if message.html is not None:
         mail.add_alternative(message.html, subtype="html")
     return mail.as_bytes()
+
+
+def _address(address: str, name: str = "") -> Address:
+    # Given in two parts, because the addr_spec argument takes no other script than ASCII.
+    local, _, domain = address.rpartition("@")
+    return Address(name, local, domain)

@@ -9,9 +9,9 @@ into them, so a code that is not listed goes by its HTTP status):
 | 4xx, 21610: the recipient said STOP | Refused, suppress the number |
 | 4xx, 21211 21214 21217 21265 21266 21408 21608 21612 21614 21635: no number that we can reach | Refused |
 | 4xx, 21602 21605 21617: no text, or too long | Refused |
-| 4xx, 21212 21603 21606 21659 21660 21661 21703 21705: our sender | Failed, names the setting |
+| 4xx, 21212 21603 21606 21659 21660 21661 217xx: our sender | Failed, names the setting |
 | 4xx, 14107 20429 21611 30001: too much, too fast | Failed |
-| 401, 403, 404: our account | Failed, names the setting |
+| 401, 403, 404, or 20003 20404 with another 4xx: our account | Failed, names the setting |
 | 400 with any other code | Refused: the same request will be refused again |
 | 429, 5xx, every other status, a redirect | Failed, not before `Retry-After` |
 | no answer in time, connection trouble | Failed; the error says when the SMS may have gone out |
@@ -44,7 +44,8 @@ _STOPPED: Final = 21610
 _USELESS: Final = frozenset(
     {21211, 21214, 21217, 21265, 21266, 21408, 21608, 21612, 21614, 21635} | {21602, 21605, 21617} | {_STOPPED}
 )
-_OUR_SENDER: Final = frozenset({21212, 21603, 21606, 21659, 21660, 21661, 21703, 21705})
+_OUR_SENDER: Final = frozenset({21212, 21603, 21606, 21659, 21660, 21661}) | frozenset(range(21700, 21800))
+_OUR_ACCOUNT: Final = frozenset({20003, 20404})
 _TOO_FAST: Final = frozenset({14107, 20429, 21611, 30001})
 
 
@@ -54,7 +55,7 @@ _T = TypeVar("_T")
 class _Taken(msgspec.Struct):
     """The part of Twilio's message resource that we use."""
 
-    sid: Annotated[str, msgspec.Meta(pattern="^(SM|MM)[0-9a-fA-F]{32}$")]
+    sid: Annotated[str, msgspec.Meta(pattern=r"^(SM|MM)[0-9a-fA-F]{32}\Z")]
     status: str = ""
     error_code: int | None = None
     error_message: str | None = None
@@ -195,7 +196,7 @@ def _refusal(status: int, problem: _Problem, retry_after: timedelta | None) -> O
             return Refused(said, suppress=problem.code == _STOPPED)
         if problem.code in _OUR_SENDER:
             return Failed(plain(f"look at SLOTWATCH_TWILIO_FROM and _MESSAGING_SERVICE_SID: {said}"), retry_after)
-        if status in {401, 403, 404}:
+        if status in {401, 403, 404} or problem.code in _OUR_ACCOUNT:
             return Failed(plain(f"look at SLOTWATCH_TWILIO_ACCOUNT_SID and _AUTH_TOKEN: {said}"), retry_after)
         if status == httpx.codes.BAD_REQUEST and problem.code is not None and problem.code not in _TOO_FAST:
             return Refused(said)
