@@ -28,7 +28,20 @@ def _error_codes() -> set[str]:
         classes += cls.__subclasses__()
         if cls.__module__.startswith("slotwatch."):
             found.add(cls.code)
-    return found
+    return found | _codes_given_when_raised("EmbeddedPostgresError")
+
+
+def _codes_given_when_raised(error: str) -> set[str]:
+    """Codes of an error class that takes its code as the first argument."""
+    return {
+        node.args[0].value
+        for path in python_files("src")
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == error
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
 
 
 def _commands() -> set[str]:

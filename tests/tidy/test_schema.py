@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import asyncpg
@@ -11,8 +10,8 @@ import pytest
 from slotwatch.domain.lifecycle import FINAL_STATES, LIVE_STATES, TRANSITIONS, State, Step
 from slotwatch.domain.money import Account, Entry, PaymentStatus
 from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.storage.embedded import EmbeddedPostgres
 from slotwatch.storage.migrate import differences, upgrade
-from tests.postgres_server import session_server
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,9 @@ async def _migrate_and_read(url: str) -> Migrated:
 
 
 @pytest.fixture(scope="module")
-def migrated() -> Iterator[Migrated]:
+def migrated(server: EmbeddedPostgres) -> Migrated:
     """A fresh database, migrated."""
-    with session_server("wheel") as server:
-        yield asyncio.run(_migrate_and_read(server.create_database("tidy")))
+    return asyncio.run(_migrate_and_read(server.create_database("tidy")))
 
 
 def test_the_database_allows_the_moves_of_the_table_and_no_other(migrated: Migrated) -> None:
