@@ -7,7 +7,8 @@ token (401 and code 20003, 403 for another account's), wants `To` in E.164 (400 
 answers 429 or 5xx and never fails a message by itself: such answers come from
 `tests/integration/channels/http_double.py`.
 
-Left to itself it listens on every interface; a line of ours that Node runs first keeps it on loopback.
+Left to itself it listens on every interface; lines of ours that Node runs first keep it on loopback, and end it when
+the tests that started it are gone, however they went.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ _ROOT = Path(__file__).parent.parent
 _PROGRAM = _ROOT / "node_modules" / "emulate" / "dist" / "index.js"
 _READY = "slotwatch-double-port:"
 _START_SECONDS = 20.0
-# Overrides where the server listens, and says where that is once it does.
+# Overrides where the server listens, says where that is once it does, and ends with the pipe that we hold.
 _LOOPBACK_ONLY = f"""
 import net from "node:net";
 const listen = net.Server.prototype.listen;
@@ -36,6 +37,7 @@ net.Server.prototype.listen = function () {{
   this.once("listening", () => console.log("{_READY}" + this.address().port));
   return listen.call(this, {{ port: 0, host: "127.0.0.1" }});
 }};
+process.stdin.on("end", () => process.exit()).resume();
 """
 
 
@@ -84,7 +86,7 @@ def twilio_double() -> Iterator[TwilioDouble]:
         ],
         cwd=_ROOT,
         env={"PATH": os.environ.get("PATH", ""), "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -98,6 +100,8 @@ def twilio_double() -> Iterator[TwilioDouble]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
         assert process.stdout is not None
         process.stdout.close()
 

@@ -18,6 +18,10 @@ __all__ = ["Mail", "Sender", "UnfitMessageError", "message_id", "parse_sender", 
 # Every relay takes 7-bit bodies; 8-bit ones need an extension.
 _POLICY = SMTP.clone(cte_type="7bit")
 _POLICY_UTF8 = SMTPUTF8.clone(cte_type="7bit")
+_PLAIN_ADDRESS = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\Z"
+)
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
 
 
@@ -55,12 +59,12 @@ def parse_sender(text: str) -> Sender:
         raise ValueError("the sender holds control characters")
     name, address = parseaddr(text)
     try:
-        checked = validate_email(address, check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError as error:
-        raise ValueError(f"the sender {text!r} is not an e-mail address: {plain(str(error))}") from error
-    if checked.ascii_email is None:
+        address = _envelope_address(address)
+    except UnfitMessageError as error:
+        raise ValueError(f"the sender {text!r} will not do: {error}") from error
+    if not address.isascii():
         raise ValueError(f"the sender {text!r} must have an ASCII address")
-    return Sender(name, checked.ascii_email)
+    return Sender(name, address)
 
 
 def message_id(key: str, sender: Sender) -> str:
@@ -73,18 +77,26 @@ def write_mail(message: Message, sender: Sender) -> Mail:
     """Write the e-mail. Raises UnfitMessageError with a sentence when that is impossible."""
     if has_control_characters(message.to) or has_control_characters(message.subject or ""):
         raise UnfitMessageError("the address or the subject holds control characters")
-    try:
-        to = validate_email(message.to, check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError as error:
-        raise UnfitMessageError(f"this is not an e-mail address: {plain(str(error))}") from error
-    # An internationalised domain has an ASCII form that every relay takes; a local part in another script has none.
-    recipient = to.ascii_email or to.normalized
+    recipient = _envelope_address(message.to)
     identity = message_id(message.key, sender)
     try:
         data = _write(message, sender, recipient, identity)
     except (MessageError, ValueError, LookupError) as error:
         raise UnfitMessageError(f"the message cannot be written as an e-mail: {plain(str(error))}") from error
-    return Mail(identity, sender.address, recipient, to.ascii_email is None, data)
+    return Mail(identity, sender.address, recipient, not recipient.isascii(), data)
+
+
+def _envelope_address(text: str) -> str:
+    """The address as SMTP takes it: in ASCII where that is possible. Raises UnfitMessageError with a sentence."""
+    # What looks plain is left to the mail server: it may know names, such as `.local`, that the world does not.
+    if len(text) <= 254 and _PLAIN_ADDRESS.match(text):
+        return text
+    try:
+        checked = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise UnfitMessageError(f"this is not an e-mail address: {plain(str(error))}") from error
+    # A domain in another script has an ASCII form that every relay takes; a local part in another script has none.
+    return checked.ascii_email or checked.normalized
 
 
 def _write(message: Message, sender: Sender, recipient: str, identity: str) -> bytes:

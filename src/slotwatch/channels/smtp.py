@@ -42,14 +42,14 @@ __all__ = ["SmtpChannel", "SmtpSettings"]
 
 _NOT_THE_RECIPIENT = frozenset({421, 454, 530, 534, 535, 538})
 _GONE = re.compile(r"5\.(?:1\.(?:1|6|10)|2\.1)(?!\S)")
-# How servers name the mail they took: Postfix, aiosmtpd and Exchange; Exim; sendmail; Amazon SES; qmail.
+# How servers name the mail they took: Postfix, aiosmtpd and Exchange; Exim; sendmail; qmail; Amazon SES.
 _QUEUE_IDS = (
     re.compile(r"queued as <?([\w.@+-]{3,})", re.IGNORECASE),
     re.compile(r"\bid=([\w.-]{3,})"),
     re.compile(r"InternalId=([\w.-]{3,})"),
-    re.compile(r"^(?:2\.0\.0 )?([\w.-]{5,}) Message accepted", re.IGNORECASE),
-    re.compile(r"^(?:2\.0\.0 )?ok:? ([0-9a-f]{8,}[\w-]*)", re.IGNORECASE),
+    re.compile(r"^(?:2\.0\.0 )?([\w-]{5,}) Message accepted", re.IGNORECASE),
     re.compile(r"^ok \d+ (qp \d+)", re.IGNORECASE),
+    re.compile(r"^(?:2\.0\.0 )?ok:? ([0-9a-f]{8,}[\w-]*)", re.IGNORECASE),
 )
 
 

@@ -1,25 +1,15 @@
 """Settings of e-mail by SMTP."""
 
-import ipaddress
 from typing import ClassVar, Literal
 
 import msgspec
 
+from slotwatch.channels.loopback import is_loopback
 from slotwatch.channels.mail import parse_sender
 
-__all__ = ["SmtpSecurity", "SmtpSettings", "is_loopback"]
+__all__ = ["SmtpSecurity", "SmtpSettings"]
 
 SmtpSecurity = Literal["none", "starttls", "tls"]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine itself, so that what is sent to it crosses no network."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):

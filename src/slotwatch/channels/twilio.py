@@ -31,7 +31,7 @@ import httpx
 import msgspec
 
 from slotwatch.channels.channel import Accepted, ChannelName, Failed, Message, Outcome, Refused, plain
-from slotwatch.channels.smtp_settings import is_loopback
+from slotwatch.channels.loopback import is_loopback
 from slotwatch.channels.twilio_settings import TwilioSettings
 
 __all__ = ["TwilioSettings", "TwilioSms"]

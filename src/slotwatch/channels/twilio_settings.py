@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from slotwatch.channels.smtp_settings import is_loopback
+from slotwatch.channels.loopback import is_loopback
 
 __all__ = ["TwilioSettings"]
 

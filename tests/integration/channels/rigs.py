@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from enum import Enum, auto
@@ -24,6 +25,7 @@ from tests.twilio_double import TwilioDouble
 
 __all__ = ["ACCOUNT_SID", "RIGS", "Mood", "Rig", "emulate_rig"]
 
+_FRESH = itertools.count(2_000_000)
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 
 
@@ -128,9 +130,10 @@ class TwilioRig:
 
 
 class EmulateRig:
-    """Real enough to take a message; it cannot misbehave, and does not show the idempotency token."""
+    """The Twilio-compatible server. It takes messages for real, but cannot misbehave and keeps no idempotency token."""
 
     def __init__(self, double: TwilioDouble, to: str) -> None:
+        self._double = double
         self._to = to
         self.channel: Channel = TwilioSms(
             TwilioSettings(
@@ -144,6 +147,18 @@ class EmulateRig:
 
     def message(self, key: str = "delivery-1") -> Message:
         return Message(key=key, to=self._to, subject=None, text="Your slot begins. Go.")
+
+    def troubled(self, mood: Mood) -> Message:
+        raise NotImplementedError(f"the Twilio-compatible server cannot do {mood.name}")
+
+    def identities(self) -> list[str]:
+        return [str(kept["sid"]) for kept in self._double.messages(self._to)]
+
+    def connections(self) -> int | None:
+        return None
+
+    async def until_it_hangs(self) -> None:
+        raise NotImplementedError("the Twilio-compatible server does not hang")
 
 
 class InboxRig:
@@ -201,9 +216,9 @@ async def _inbox_rig() -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
-async def emulate_rig(double: TwilioDouble, to: str) -> AsyncIterator[EmulateRig]:
-    """A channel before the Twilio-compatible server, which keeps messages for `to`."""
-    rig = EmulateRig(double, to)
+async def emulate_rig(double: TwilioDouble) -> AsyncIterator[Rig]:
+    """A channel before the Twilio-compatible server, with a recipient of its own."""
+    rig = EmulateRig(double, f"+4179{next(_FRESH):07d}")
     yield rig
     await rig.channel.close()
 

@@ -13,16 +13,16 @@ AMPLE = 5.0
 SHORT = 0.2
 
 
-async def test_a_message_is_accepted_and_the_provider_names_it(rig: Rig) -> None:
-    outcome = await rig.channel.send(rig.message(), timeout=AMPLE)
+async def test_a_message_is_accepted_and_the_provider_names_it(taking_rig: Rig) -> None:
+    outcome = await taking_rig.channel.send(taking_rig.message(), timeout=AMPLE)
 
     assert isinstance(outcome, Accepted)
     assert outcome.provider_id
-    assert len(rig.identities()) == 1
+    assert len(taking_rig.identities()) == 1
 
 
-async def test_every_message_has_a_provider_id_of_its_own(rig: Rig) -> None:
-    outcomes = [await rig.channel.send(rig.message(f"delivery-{n}"), timeout=AMPLE) for n in range(3)]
+async def test_every_message_has_a_provider_id_of_its_own(taking_rig: Rig) -> None:
+    outcomes = [await taking_rig.channel.send(taking_rig.message(f"delivery-{n}"), timeout=AMPLE) for n in range(3)]
 
     assert len(set(outcomes)) == 3
 
@@ -63,11 +63,13 @@ async def test_after_trouble_the_next_message_goes_out(rig: Rig, mood: Mood) -> 
     assert isinstance(await rig.channel.send(rig.message(), timeout=AMPLE), Accepted)
 
 
-async def test_two_messages_go_by_one_connection(rig: Rig) -> None:
+async def test_two_messages_go_by_one_connection(taking_rig: Rig) -> None:
     for number in range(2):
-        assert isinstance(await rig.channel.send(rig.message(f"delivery-{number}"), timeout=AMPLE), Accepted)
+        assert isinstance(
+            await taking_rig.channel.send(taking_rig.message(f"delivery-{number}"), timeout=AMPLE), Accepted
+        )
 
-    assert rig.connections() in {1, None}
+    assert taking_rig.connections() in {1, None}
 
 
 async def test_a_refused_message_does_not_cost_the_connection(rig: Rig) -> None:
@@ -78,14 +80,14 @@ async def test_a_refused_message_does_not_cost_the_connection(rig: Rig) -> None:
     assert rig.connections() in {1, None}
 
 
-async def test_no_more_connections_are_opened_than_allowed(rig: Rig) -> None:
-    assert rig.channel.concurrency == 1
+async def test_no_more_connections_are_opened_than_allowed(taking_rig: Rig) -> None:
+    assert taking_rig.channel.concurrency == 1
     outcomes = await asyncio.gather(
-        *(rig.channel.send(rig.message(f"delivery-{number}"), timeout=AMPLE) for number in range(10))
+        *(taking_rig.channel.send(taking_rig.message(f"delivery-{number}"), timeout=AMPLE) for number in range(10))
     )
 
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)
-    assert rig.connections() in {1, None}
+    assert taking_rig.connections() in {1, None}
 
 
 async def test_the_same_key_is_recognisable_as_the_same_message(rig: Rig) -> None:
@@ -108,23 +110,23 @@ async def test_a_cancelled_send_leaves_no_connection_checked_out(rig: Rig) -> No
     assert isinstance(await rig.channel.send(rig.message(), timeout=AMPLE), Accepted)
 
 
-async def test_a_reachable_provider_passes_the_check(rig: Rig) -> None:
-    assert await rig.channel.check() is None
+async def test_a_reachable_provider_passes_the_check(taking_rig: Rig) -> None:
+    assert await taking_rig.channel.check() is None
 
 
-async def test_closing_again_is_harmless_and_a_send_after_it_is_failed(rig: Rig) -> None:
-    await rig.channel.send(rig.message(), timeout=AMPLE)
-    await rig.channel.close()
-    await rig.channel.close()
+async def test_closing_again_is_harmless_and_a_send_after_it_is_failed(taking_rig: Rig) -> None:
+    await taking_rig.channel.send(taking_rig.message(), timeout=AMPLE)
+    await taking_rig.channel.close()
+    await taking_rig.channel.close()
 
-    assert isinstance(await rig.channel.send(rig.message(), timeout=AMPLE), Failed)
+    assert isinstance(await taking_rig.channel.send(taking_rig.message(), timeout=AMPLE), Failed)
 
 
-async def test_a_line_break_in_the_address_is_refused(rig: Rig) -> None:
-    message = rig.message()
+async def test_a_line_break_in_the_address_is_refused(taking_rig: Rig) -> None:
+    message = taking_rig.message()
     for smuggled in ("\r\nBcc: x@example.com", "\nDATA", "\x00", "\u2028"):
-        outcome = await rig.channel.send(
+        outcome = await taking_rig.channel.send(
             type(message)(key="delivery-1", to=message.to + smuggled, subject=message.subject, text="x"), timeout=AMPLE
         )
         assert isinstance(outcome, Refused)
-    assert rig.identities() == []
+    assert taking_rig.identities() == []

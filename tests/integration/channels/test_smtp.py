@@ -126,6 +126,15 @@ async def test_a_connection_that_died_while_idle_is_replaced_unseen() -> None:
     assert (sink.connections, len(sink.mails)) == (2, 2)
 
 
+async def test_a_connection_that_died_after_a_refusal_is_replaced_unseen() -> None:
+    with mail_sink() as sink:
+        sink.on_rcpt["gone@example.com"] = "550 5.1.1 no such user"
+        async with channel(sink.port, connections=1) as one:
+            assert isinstance(await one.send(message("gone@example.com"), timeout=AMPLE), Refused)
+            sink.drop_connections()
+            assert isinstance(await one.send(message(), timeout=AMPLE), Accepted)
+
+
 async def test_a_server_that_is_closing_makes_an_idle_connection_be_replaced_once() -> None:
     with mail_sink() as sink:
         async with channel(sink.port, connections=1) as one:
@@ -326,7 +335,7 @@ async def test_a_hostile_server_is_failed_with_a_printable_error(talk: Any) -> N
 def test_whatever_a_server_says_the_outcome_is_a_value(words: list[bytes]) -> None:
     async def talk_to_it() -> None:
         async with listener(saying(*words)) as server, channel(server.port, timeout_seconds=1) as one:
-            outcome = await one.send(message(), timeout=SHORT)
+            outcome = await one.send(message(), timeout=0.05)
             assert isinstance(outcome, Accepted | Refused | Failed)
 
     asyncio.run(talk_to_it())
