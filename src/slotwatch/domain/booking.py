@@ -157,6 +157,10 @@ class Booking:
         if now > self.expired_at + DISPUTE_WINDOW:
             raise errors.DisputeWindowOver
 
+    def with_grace_until(self, grace_ends_at: datetime) -> "Booking":
+        """The same booking with grace ending later, because our own outage took that time from the driver."""
+        return replace(self, timeline=self.timeline.extended_to(max(grace_ends_at, self.timeline.grace_ends_at)))
+
     @property
     def _awaits_driver(self) -> bool:
         return self.state in (State.CONFIRMED, State.GRACE)

@@ -1,6 +1,6 @@
 """What people are told: the kinds of notice, on which channels, how urgent, and while what is true."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum, StrEnum
@@ -78,6 +78,13 @@ class NoticeRule:
     true_in: tuple[State, ...]
     anchor: Anchor
     offset: timedelta = timedelta(0)
+
+    def at_once_among(self, enabled: Collection[Channel]) -> tuple[Channel, ...]:
+        """Which of the enabled channels go out together.
+
+        Where all of them are switched off, the enabled fallback channels step in, so that nobody goes untold.
+        """
+        return tuple(c for c in self.at_once if c in enabled) or tuple(c for c in self.fallback if c in enabled)
 
 
 _BOTH = (Channel.EMAIL, Channel.SMS)

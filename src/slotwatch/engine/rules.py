@@ -1,6 +1,6 @@
 """The tables of the domain as the parallel arrays that `advance_due.sql` takes."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from slotwatch.domain.lifecycle import STEP_RULES, StepRule
@@ -9,7 +9,7 @@ from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind
 
 __all__ = ["plan_arrays", "rule_arrays"]
 
-_RULE_COLUMNS = {
+_RULE_COLUMNS: dict[str, Callable[[StepRule], Any]] = {
     "rule_steps": lambda rule: rule.step.value,
     "rule_causes": lambda rule: rule.cause.value,
     "rule_from": lambda rule: rule.state.value,
@@ -35,14 +35,11 @@ def rule_arrays() -> dict[str, list[Any]]:
 
 
 def plan_arrays(channels: Collection[Channel]) -> dict[str, list[Any]]:
-    """Which kinds go out at once on which of the enabled channels.
-
-    A kind whose own channels are all switched off takes its fallback channels, so that nobody goes untold.
-    """
+    """Which kinds go out at once on which of the enabled channels, one entry per kind and channel."""
     plan = [
         (kind.value, channel.value, int(rule.urgency))
         for kind, rule in NOTICE_RULES.items()
-        for channel in [c for c in rule.at_once if c in channels] or [c for c in rule.fallback if c in channels]
+        for channel in rule.at_once_among(channels)
     ]
     return {
         "plan_kinds": [kind for kind, _, _ in plan],

@@ -82,7 +82,7 @@ class Database:
             self._pool.terminate()
 
 
-class _PooledConnection(asyncpg.Connection):
+class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
     """No `RESET ALL` when it goes back to the pool: nothing here sets session state, and it costs a round trip."""
 
     def get_reset_query(self) -> str:

@@ -1,18 +1,17 @@
-"""SQL statements with `:name` parameters, in `.sql` files beside their callers or as short constants, run by asyncpg."""
+"""SQL statements with `:name` parameters, in `.sql` files or as short constants, run by asyncpg."""
 
 import re
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
 __all__ = ["Connection", "Statement", "load_sql"]
 
-
-Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
-"""What a statement runs on: a connection, pooled or not."""
+Connection: TypeAlias = Any
+"""What a statement runs on: an asyncpg connection, pooled or not (asyncpg ships no types)."""
 
 # A parameter is :name; not part of a cast (::text), a quoted string or a comment.
 _TOKENS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::|:([a-z_][a-z0-9_]*)")

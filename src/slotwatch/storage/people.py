@@ -1,0 +1,51 @@
+"""Drivers: who they are and how to reach them. Personal data stands in this table and nowhere else."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from slotwatch.domain.ids import DriverId
+from slotwatch.storage.statements import Connection, Statement
+
+__all__ = ["Driver", "ensure_driver", "find_driver"]
+
+_ENSURE = Statement(
+    "INSERT INTO driver AS d (subject, name, email, phone, created_at) VALUES (:subject, :name, :email, :phone, :now)"
+    " ON CONFLICT (subject) DO UPDATE SET name = coalesce(excluded.name, d.name),"
+    " email = coalesce(excluded.email, d.email), phone = coalesce(excluded.phone, d.phone)"
+    " RETURNING id, subject, name, email, phone, preferences"
+)
+_FIND = Statement("SELECT id, subject, name, email, phone, preferences FROM driver WHERE subject = :subject")
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One person who books. `phone` is E.164; `preferences` as PUT /api/users/me/notifications stores them."""
+
+    id: DriverId
+    subject: str
+    name: str | None
+    email: str | None
+    phone: str | None
+    preferences: dict[str, Any]
+
+
+async def find_driver(conn: Connection, subject: str) -> Driver | None:
+    """The driver behind a token's `sub`, if they were seen before."""
+    row = await _FIND.fetchrow(conn, subject=subject)
+    return None if row is None else Driver(**row)
+
+
+async def ensure_driver(
+    conn: Connection,
+    subject: str,
+    *,
+    now: datetime,
+    name: str | None = None,
+    email: str | None = None,
+    phone: str | None = None,
+) -> Driver:
+    """The driver behind a token's `sub`, made on first sight; what is given replaces what was known."""
+    row = await _ENSURE.fetchrow(conn, subject=subject, name=name, email=email, phone=phone, now=now)
+    assert row is not None
+    return Driver(**row)

@@ -1,0 +1,1 @@
+"""What a person or a charger asks for, one transaction each."""
