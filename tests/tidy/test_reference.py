@@ -74,8 +74,9 @@ def _metrics() -> set[str]:
 
 def _compare(page: str, things: set[str]) -> None:
     written = headings(REFERENCE / page)
-    assert not things - written, f"docs/reference/{page} has no heading for these"
-    assert not written - things, f"docs/reference/{page} has headings for what is not there any more"
+    missing, stale = sorted(things - written), sorted(written - things)
+    assert not missing, f"docs/reference/{page} has no heading for these"
+    assert not stale, f"docs/reference/{page} has headings for what is not there any more"
 
 
 def test_every_setting_has_a_heading() -> None:
