@@ -41,6 +41,7 @@ def _codes_given_when_raised(error: str) -> set[str]:
         and ast.unparse(node.func) == error
         and node.args
         and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
     }
 
 
