@@ -55,7 +55,7 @@ types: setup ## Check the types
 	@.venv/bin/mypy
 
 imports: setup ## Check that imports go down only
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 
 migrations: setup
 	@.venv/bin/slotwatch db check
