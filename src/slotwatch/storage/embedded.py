@@ -104,6 +104,11 @@ class EmbeddedPostgres:
         return self._url(SUPERUSER, OWNER)
 
     @property
+    def running(self) -> bool:
+        """Whether the server is there; it may end by itself, and `start` brings it back."""
+        return self._process is not None and self._process.running
+
+    @property
     def pid(self) -> int:
         return self._running().pid
 
@@ -126,7 +131,7 @@ class EmbeddedPostgres:
 
     def start(self) -> Self:
         """Make the cluster if it is new and serve it; returns when it takes connections. Nothing if it runs already."""
-        if self._process is not None and self._process.running:
+        if self.running:
             return self
         with self._cluster.claimed():
             identity = self._cluster.identity()

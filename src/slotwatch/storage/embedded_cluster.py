@@ -25,7 +25,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slotwatch.storage.embedded_binaries import Binaries
-from slotwatch.storage.embedded_errors import EmbeddedPostgresError, from_os_error, from_server_output
+from slotwatch.storage.embedded_errors import (
+    EmbeddedPostgresError,
+    from_os_error,
+    from_server_output,
+    root_without_rights,
+)
 from slotwatch.storage.embedded_process import Identity, run_program
 
 __all__ = ["OWNER", "SUPERUSER", "Cluster"]
@@ -60,16 +65,7 @@ class Cluster:
         except OSError as error:
             raise from_os_error(error, self.home) from error
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(descriptor, 20, 0).decode() or "unknown"
-                raise EmbeddedPostgresError(
-                    "start_under_way",
-                    f"Process {holder} is starting PostgreSQL in {self.home} right now: use that one, or wait.",
-                ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            self._lock(descriptor)
             try:
                 yield
             finally:
@@ -77,6 +73,20 @@ class Cluster:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode() or "unknown"
+            raise EmbeddedPostgresError(
+                "start_under_way",
+                f"Process {holder} is starting PostgreSQL in {self.home} right now: use that one, or wait.",
+            ) from None
+        except OSError as error:
+            raise from_os_error(error, self.home) from error
 
     @property
     def version(self) -> int | None:
@@ -138,6 +148,9 @@ class Cluster:
 
     def prepare(self, binaries: Binaries, identity: Identity, *, sync: bool) -> dict[str, str]:
         """Make the cluster, its roles and its database unless they are there; returns the password of each role."""
+        for unfinished in self.home.glob("new-*"):
+            # Best effort: the last programs of a start that was killed may still be writing there.
+            shutil.rmtree(unfinished, ignore_errors=True)
         try:
             passwords = self._read_passwords()
             if self.version is None:
@@ -153,8 +166,6 @@ class Cluster:
 
     def _make(self, binaries: Binaries, identity: Identity, passwords: dict[str, str], *, sync: bool) -> None:
         """All or nothing: a half-made cluster never gets the name that a start looks for."""
-        for unfinished in self.home.glob("new-*"):
-            shutil.rmtree(unfinished)
         fresh = Path(tempfile.mkdtemp(prefix="new-", dir=self.home))
         try:
             _give(fresh, identity)
@@ -262,8 +273,4 @@ def _give(folder: Path, identity: Identity) -> None:
     try:
         os.chown(folder, identity.uid, identity.gid)
     except OSError as error:
-        raise EmbeddedPostgresError(
-            "root_without_rights",
-            f"PostgreSQL does not run as root, and this root may not run it as another user ({error.strerror}): "
-            "start as a plain user, or set DATABASE_URL to a running server.",
-        ) from error
+        raise root_without_rights() from error

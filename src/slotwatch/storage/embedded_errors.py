@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-__all__ = ["EmbeddedPostgresError", "from_os_error", "from_server_output"]
+__all__ = ["EmbeddedPostgresError", "from_os_error", "from_server_output", "port_busy", "root_without_rights"]
 
 
 class EmbeddedPostgresError(Exception):
@@ -53,6 +53,14 @@ def from_server_output(output: str, *, port: int | None, data: Path, doing: str)
             f"The data folder {data} was made by another PostgreSQL than the one found: install the one that made it, "
             "or move the folder away to begin with an empty database.",
         )
+    if "may not become user" in output:
+        return root_without_rights()
+    if "could not look up effective user ID" in output:
+        return EmbeddedPostgresError(
+            "user_without_name",
+            "PostgreSQL cannot make a data folder for a user that has a number but no name: add the user to "
+            "/etc/passwd, start as another one, or set DATABASE_URL to a running server.",
+        )
     if "Permission denied" in output or "Read-only file system" in output:
         return EmbeddedPostgresError(
             "data_dir_unwritable",
@@ -68,6 +76,15 @@ def port_busy(port: int | None) -> EmbeddedPostgresError:
         "port_busy",
         f"Port {port} of 127.0.0.1 is in use by another program: stop that program, set SLOTWATCH_POSTGRES_PORT to a "
         "free port, or leave it unset to have one chosen.",
+    )
+
+
+def root_without_rights() -> EmbeddedPostgresError:
+    """Root in a box that took its capabilities away."""
+    return EmbeddedPostgresError(
+        "root_without_rights",
+        "PostgreSQL does not run as root, and this root may not run it as another user: start as a plain user, "
+        "or set DATABASE_URL to a running server.",
     )
 
 

@@ -26,9 +26,12 @@ def main(arguments: list[str]) -> None:
     parent, uid, gid, stop_signal, pipe = (int(argument) for argument in arguments[:5])
     command = arguments[5:]
     if uid >= 0:
-        os.setgroups([])
-        os.setgid(gid)
-        os.setuid(uid)
+        try:
+            os.setgroups([])
+            os.setgid(gid)
+            os.setuid(uid)
+        except OSError as error:
+            sys.exit(f"may not become user {uid}: {error.strerror}")
     os.umask(0o077)
     if pipe >= 0:
         _start_watchdog(pipe, stop_signal)
