@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -121,7 +121,7 @@ async def town(database: Database) -> Town:
         )
 
 
-async def _station(conn: asyncpg.Connection, vendor: int, name: str, zone: str, hours: list[object]) -> int:
+async def _station(conn: asyncpg.Connection, vendor: int, name: str, zone: str, hours: Sequence[object]) -> int:
     station: int = await conn.fetchval(
         "INSERT INTO station (vendor_id, name, address, latitude, longitude, zone, opening_hours, created_at)"
         " VALUES ($1, $2, 'Quay 1', 48.2, 16.37, $3, $4, $5) RETURNING id",

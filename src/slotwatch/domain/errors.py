@@ -4,7 +4,7 @@ The class docstring is the default message. HTTP statuses and exit codes are cho
 
 SlotwatchError
 +-- NotFound
-+-- InvalidInput            -> SlotNotBookable
++-- InvalidInput            -> SlotNotBookable, ContactNeeded
 +-- Conflict                -> SlotTaken, TooManyBookings, CheckInTooEarly, GraceOver, NotCheckInable, ...
 +-- IdempotencyKeyReused
 +-- Unavailable
@@ -16,6 +16,7 @@ __all__ = [
     "AlreadyDisputed",
     "CheckInTooEarly",
     "Conflict",
+    "ContactNeeded",
     "DisputeWindowOver",
     "GraceOver",
     "IdempotencyKeyReused",
@@ -62,6 +63,12 @@ class SlotNotBookable(InvalidInput):
     """This slot cannot be booked."""
 
     code = "slot_not_bookable"
+
+
+class ContactNeeded(InvalidInput):
+    """Give an e-mail address or a phone number, so that we can tell you when your slot begins."""
+
+    code = "contact_needed"
 
 
 class Conflict(SlotwatchError):

@@ -40,7 +40,7 @@ def booking_ref(booking_id: int) -> str:
     """The id as people and clients see it.
 
     >>> booking_ref(226_600_000_000 * 2**20)
-    'BK-06KG8DR00000'
+    'BK-6K16K6G00000'
     """
     digits = []
     rest = int(booking_id)

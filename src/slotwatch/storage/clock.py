@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from slotwatch.storage.statements import Connection
 
-__all__ = ["Clock", "DatabaseClock", "MovableClock"]
+__all__ = ["Clock", "DatabaseClock", "MovableClock", "monotonic"]
 
 
 class Clock(Protocol):
@@ -21,8 +21,8 @@ class Clock(Protocol):
     async def now(self, conn: Connection) -> datetime:
         """The present instant, in UTC."""
 
-    async def wait(self, duration: timedelta, wake: asyncio.Event) -> bool:
-        """Wait that long or until `wake` is set; whether it was. Clears `wake`."""
+    async def wait(self, duration: timedelta, *events: asyncio.Event) -> None:
+        """Wait that long, or until one of the events is set."""
 
 
 class DatabaseClock:
@@ -35,9 +35,9 @@ class DatabaseClock:
         now: datetime = await conn.fetchval("SELECT clock_timestamp()")
         return now
 
-    async def wait(self, duration: timedelta, wake: asyncio.Event) -> bool:
+    async def wait(self, duration: timedelta, *events: asyncio.Event) -> None:
         """As Clock.wait."""
-        return await _woken(wake.wait(), wake, max(duration.total_seconds(), 0))
+        await _first_of(events, max(duration.total_seconds(), 0))
 
 
 class MovableClock:
@@ -66,18 +66,20 @@ class MovableClock:
         self.fixed = instant
         return instant
 
-    async def wait(self, duration: timedelta, wake: asyncio.Event) -> bool:
-        """Wait until woken: no time passes by itself. Gives up after 50 ms so that loops look again."""
-        return await _woken(wake.wait(), wake, 0.05)
+    async def wait(self, duration: timedelta, *events: asyncio.Event) -> None:
+        """Wait for an event: no time passes by itself. Gives up after 50 ms, so that loops look again."""
+        await _first_of(events, 0.05)
 
 
-async def _woken(waiting: Awaitable[object], wake: asyncio.Event, seconds: float) -> bool:
+async def _first_of(events: Sequence[asyncio.Event], seconds: float) -> None:
+    if any(event.is_set() for event in events):
+        return
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
     try:
-        await asyncio.wait_for(waiting, seconds)
-    except TimeoutError:
-        return False
-    wake.clear()
-    return True
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiter in waiting:
+            waiter.cancel()
 
 
 def monotonic() -> float:

@@ -1,10 +1,12 @@
 """Drivers: who they are and how to reach them. Personal data stands in this table and nowhere else."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from slotwatch.domain.ids import DriverId
+from slotwatch.domain.notices import Channel
 from slotwatch.storage.statements import Connection, Statement
 
 __all__ = ["Driver", "ensure_driver", "find_driver"]
@@ -28,6 +30,12 @@ class Driver:
     email: str | None
     phone: str | None
     preferences: dict[str, Any]
+
+    def is_reachable(self, channels: Collection[Channel]) -> bool:
+        """Whether we know an address on one of these channels that the driver has not switched off."""
+        addresses = {Channel.EMAIL: self.email, Channel.SMS: self.phone}
+        switches = self.preferences.get("channels", {})
+        return any(addresses[channel] and switches.get(channel.value, True) for channel in channels)
 
 
 async def find_driver(conn: Connection, subject: str) -> Driver | None:

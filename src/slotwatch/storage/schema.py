@@ -177,7 +177,7 @@ Index("booking_station_idx", booking.c.station_id, booking.c.starts_at)
 Index("booking_forfeit_idx", booking.c.expired_at, postgresql_where=text("payment_status = 'forfeit_held'"))
 Index("booking_set_aside_idx", booking.c.id, postgresql_where=text("set_aside"))
 
-Table(
+transition = Table(
     "transition",
     metadata,
     Column("booking_id", BigInteger, nullable=False),
@@ -193,6 +193,8 @@ Table(
     ForeignKeyConstraint(["from_state", "to_state"], ["allowed_transition.from_state", "allowed_transition.to_state"]),
     CheckConstraint("from_state IS NOT NULL OR to_state IN ('pending', 'confirmed')", name="first"),
 )
+
+Index("transition_at_idx", transition.c.at, postgresql_using="brin")
 
 Table(
     "evidence",

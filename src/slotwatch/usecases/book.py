@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from slotwatch.domain.booking import Booking
-from slotwatch.domain.errors import NotFound, TooManyBookings
+from slotwatch.domain.errors import ContactNeeded, NotFound, TooManyBookings
 from slotwatch.domain.ids import ConnectorId, StationId, VendorId, new_booking_id
 from slotwatch.domain.lifecycle import State, Step
 from slotwatch.domain.money import Money, PaymentStatus
@@ -46,8 +46,11 @@ class _Offer:
 async def book(desk: Desk, driver: Driver, connector_id: int, slot: Slot, *, vehicle: str | None = None) -> Booking:
     """The new booking, `pending` or `confirmed`.
 
-    Raises NotFound (no such connector), SlotNotBookable, TooManyBookings or SlotTaken; then nothing is stored.
+    Raises NotFound (no such connector), ContactNeeded (nobody forfeits untold, so we must be able to tell),
+    SlotNotBookable, TooManyBookings or SlotTaken; then nothing is stored.
     """
+    if desk.channels and not driver.is_reachable(desk.channels):
+        raise ContactNeeded
 
     async def once() -> Booking:
         async with desk.database.transaction() as conn:
@@ -57,7 +60,7 @@ async def book(desk: Desk, driver: Driver, connector_id: int, slot: Slot, *, veh
             await _LOCK_DRIVER.fetchrow(conn, id=driver.id)  # two bookings at once count each other
             if await bookings.count_live(conn, driver.id, now) >= desk.settings.max_live_bookings:
                 raise TooManyBookings
-            booking = _booked(offer, driver, slot, desk.settings, now, vehicle)
+            booking = _booked(offer, driver, slot, settings=desk.settings, now=now, vehicle=vehicle)
             await bookings.insert(conn, booking, actor=f"driver:{driver.id}", channels=desk.channels)
             return booking
 
@@ -78,7 +81,7 @@ def vendor_terms(stored: dict[str, Any], settings: BookingSettings) -> Terms:
 
 
 def _booked(
-    offer: _Offer, driver: Driver, slot: Slot, settings: BookingSettings, now: datetime, vehicle: str | None
+    offer: _Offer, driver: Driver, slot: Slot, *, settings: BookingSettings, now: datetime, vehicle: str | None
 ) -> Booking:
     awaits_payment = settings.payments == "local"
     timeline = Timeline.of(slot, offer.terms, hold_ends_at=now + settings.payment_hold if awaits_payment else None)

@@ -1,0 +1,33 @@
+-- name: clean: forfeits whose hold has passed become final; deliveries that nobody sent in time are missed; old rows go.
+-- guard: a forfeit with an open dispute waits; only pending deliveries without a running lease are closed.
+-- index: booking_forfeit_idx, delivery_claim_idx, idempotency_created_idx
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now
+), final AS (
+    UPDATE booking AS b SET payment_status = 'forfeited', updated_at = clock.now
+      FROM clock
+     WHERE b.payment_status = 'forfeit_held' AND b.state = 'expired' AND b.expired_at < clock.now - :hold::interval
+       AND NOT EXISTS (SELECT FROM dispute AS d WHERE d.booking_id = b.id AND d.decided_at IS NULL)
+    RETURNING b.id, b.amount, b.currency
+), posted AS (
+    INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
+    SELECT id, 'forfeited', 'forfeit', 'vendor', amount, currency, now FROM final CROSS JOIN clock
+), missed AS (
+    UPDATE delivery AS d SET state = 'missed', error = coalesce(d.error, 'its time had passed before it could be sent')
+      FROM notice AS n CROSS JOIN clock
+     WHERE n.id = d.notice_id AND d.state = 'pending' AND d.next_attempt_at < clock.now
+       AND n.valid_until < clock.now - interval '60 seconds'
+    RETURNING d.notice_id
+), keys AS (
+    DELETE FROM idempotency USING clock WHERE created_at < clock.now - interval '7 days' RETURNING key
+), letters AS (
+    DELETE FROM inbox_message USING clock WHERE at < clock.now - interval '7 days' RETURNING id
+), processes AS (
+    DELETE FROM heartbeat USING clock WHERE beat_at < clock.now - interval '1 hour' RETURNING instance
+), audits AS (
+    DELETE FROM audit_run USING clock WHERE at < clock.now - interval '7 days' RETURNING id
+)
+SELECT (SELECT now FROM clock) AS now, (SELECT count(*) FROM final) AS forfeits_final,
+       (SELECT count(*) FROM missed) AS missed, (SELECT count(*) FROM keys) AS keys,
+       (SELECT count(*) FROM letters) AS letters, (SELECT count(*) FROM processes) AS processes,
+       (SELECT count(*) FROM audits) AS audits

@@ -1,0 +1,1 @@
+"""What people must be told, kept until told: compose, claim, retry, fall back, record."""

@@ -1,0 +1,99 @@
+"""A leased delivery with everything that is needed to judge, compose and send it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from slotwatch.domain.lifecycle import State
+from slotwatch.domain.money import Money, PaymentStatus
+from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind, NoticeRule
+from slotwatch.domain.terms import Terms
+from slotwatch.storage.clock import Clock
+from slotwatch.storage.statements import Connection, load_sql
+
+__all__ = ["Claimed", "claim"]
+
+_CLAIM = load_sql(__package__, "claim_deliveries.sql")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """One delivery under our lease, as true as it was at `claimed_at` (database time, UTC)."""
+
+    notice_id: int
+    channel: Channel
+    lease: int
+    attempts: int
+    faults: int
+    kind: NoticeKind
+    occasion: str
+    valid_until: datetime
+    claimed_at: datetime
+    facts: Mapping[str, Any]  # the booking, its station, connector and driver, as the claim statement names them
+
+    @property
+    def key(self) -> str:
+        """The delivery's stable name: the provider's idempotency key."""
+        return f"{self.notice_id}-{self.channel}"
+
+    @property
+    def rule(self) -> NoticeRule:
+        """How this kind of notice is sent."""
+        return NOTICE_RULES[self.kind]
+
+    @property
+    def state(self) -> State:
+        """Where the booking stood when the delivery was claimed."""
+        return State(self.facts["state"])
+
+    @property
+    def address(self) -> str | None:
+        """Where this channel reaches the driver, if it does."""
+        address: str | None = self.facts["email" if self.channel is Channel.EMAIL else "phone"]
+        return address
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the driver left this channel switched on."""
+        return bool(self.facts["preferences"].get("channels", {}).get(self.channel.value, True))
+
+    @property
+    def amount(self) -> Money:
+        """What the booking costs."""
+        return Money(self.facts["amount"], self.facts["currency"])
+
+    @property
+    def refunded(self) -> Money:
+        """What was given back so far."""
+        return Money(self.facts["refunded"], self.facts["currency"])
+
+    @property
+    def payment_status(self) -> PaymentStatus:
+        """Where the booking's money is."""
+        return PaymentStatus(self.facts["payment_status"])
+
+    @property
+    def terms(self) -> Terms:
+        """The booking's frozen terms."""
+        return Terms.from_dict(self.facts["terms"])
+
+
+async def claim(conn: Connection, clock: Clock, channel: Channel, *, limit: int, lease_for: timedelta) -> list[Claimed]:
+    """Lease up to `limit` deliveries of one channel, the most urgent first; they are due again when it lapses."""
+    rows = await _CLAIM.fetch(conn, now=clock.fixed, channel=channel, limit=limit, lease_for=lease_for)
+    return [
+        Claimed(
+            notice_id=row["notice_id"],
+            channel=Channel(row["channel"]),
+            lease=row["lease"],
+            attempts=row["attempts"],
+            faults=row["faults"],
+            kind=NoticeKind(row["kind"]),
+            occasion=row["occasion"],
+            valid_until=row["valid_until"],
+            claimed_at=row["now"],
+            facts=row,
+        )
+        for row in rows
+    ]

@@ -1,0 +1,32 @@
+-- name: claim_deliveries: lease up to :limit deliveries of one channel, the most urgent first, with all that is told.
+-- guard: only pending rows whose time has come; the lease number grows, so an older claim can no longer write.
+-- index: delivery_claim_idx (channel, urgency, next_attempt_at). A lapsed lease is simply due again: there is no rescuer.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now
+), picked AS MATERIALIZED (
+    SELECT notice_id, channel FROM delivery
+     WHERE channel = :channel AND state = 'pending' AND next_attempt_at <= (SELECT now FROM clock)
+     ORDER BY urgency, next_attempt_at
+     LIMIT :limit
+       FOR UPDATE SKIP LOCKED
+), leased AS (
+    UPDATE delivery AS d
+       SET lease = d.lease + 1, next_attempt_at = clock.now + :lease_for::interval
+      FROM picked CROSS JOIN clock
+     WHERE d.notice_id = picked.notice_id AND d.channel = picked.channel
+    RETURNING d.notice_id, d.channel, d.lease, d.attempts, d.faults, d.urgency
+)
+SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, n.kind, n.occasion, n.valid_until, n.booking_id,
+       b.state, b.starts_at, b.ends_at, b.grace_ends_at, b.check_in_opens_at, b.checked_in_at, b.expired_at, b.ended_at,
+       b.end_reason, b.amount, b.currency, b.payment_status, b.terms,
+       coalesce((SELECT g.amount FROM ledger AS g WHERE g.booking_id = b.id AND g.entry = 'refunded'), 0) AS refunded,
+       s.name AS station_name, s.address, s.zone, c.label, p.name AS driver_name, p.email, p.phone, p.preferences,
+       clock.now
+  FROM leased AS l
+ CROSS JOIN clock
+  JOIN notice AS n ON n.id = l.notice_id
+  JOIN booking AS b ON b.id = n.booking_id
+  JOIN station AS s ON s.id = b.station_id
+  JOIN connector AS c ON c.id = b.connector_id
+  JOIN driver AS p ON p.id = b.driver_id
+ ORDER BY l.urgency, n.valid_until

@@ -1,0 +1,162 @@
+"""Sends one channel's deliveries: claim by lease, check once more, send outside any transaction, record."""
+
+import asyncio
+import random
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from slotwatch.channels import Channel as Provider
+from slotwatch.domain.errors import Unavailable
+from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.outbox.claim import Claimed, claim
+from slotwatch.outbox.compose import compose
+from slotwatch.outbox.record import record
+from slotwatch.outbox.settings import SenderSettings
+from slotwatch.outbox.verdict import Verdict, after_fault, after_try, before_sending
+from slotwatch.storage.clock import Clock, monotonic
+from slotwatch.storage.database import CONNECTION_ERRORS, Database
+from slotwatch.storage.statements import Statement
+
+__all__ = ["SendReport", "Sender"]
+
+_log = structlog.get_logger(__name__)
+
+_STATE = Statement(
+    "SELECT state, coalesce(:now::timestamptz, clock_timestamp()) AS now FROM booking WHERE id = :booking_id"
+)
+_FRESH_SECONDS = 1.0  # a claim older than this is looked at again before it is sent
+_POLL = timedelta(seconds=1)
+_LONGEST_RECONNECT_PAUSE = 5.0
+
+
+@dataclass(frozen=True)
+class SendReport:
+    """What one batch did: how many were claimed, and how many ended in which state."""
+
+    claimed: int = 0
+    states: dict[DeliveryState, int] = field(default_factory=dict)
+    lost: int = 0  # leases that had passed to somebody else when we came to record
+
+
+class Sender:
+    """The one sender of a channel in this process; other processes may run theirs beside it.
+
+    `enabled` are the channels that are switched on: a fallback goes to one of them. Links lead to `frontend_url`.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        database: Database,
+        clock: Clock,
+        settings: SenderSettings,
+        *,
+        enabled: Collection[Channel],
+        frontend_url: str,
+    ) -> None:
+        self.channel = Channel(provider.name)
+        self.wake = asyncio.Event()
+        self._provider = provider
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._enabled = frozenset(enabled)
+        self._frontend_url = frontend_url
+        self._slots = asyncio.Semaphore(provider.concurrency)
+        self._random = random.Random()  # noqa: S311  # jitter, not a secret
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop` is set, then finish what is under way. A lost database is waited for."""
+        lanes: set[asyncio.Task[SendReport]] = set()
+        pause = 0.1
+        while not stop.is_set():
+            lane = asyncio.create_task(self.run_once())
+            lanes.add(lane)
+            try:
+                full = await self._settled(lanes, lane)
+                pause = 0.1
+            except (Unavailable, *CONNECTION_ERRORS) as error:
+                _log.warning("the database is gone, trying again", action="outbox_waits", error=str(error))
+                pause = min(pause * 2, _LONGEST_RECONNECT_PAUSE)
+                await self._clock.wait(timedelta(seconds=pause * (0.5 + self._random.random() / 2)), stop)
+                continue
+            if not full and not stop.is_set():
+                await self._clock.wait(_POLL, self.wake, stop)
+                self.wake.clear()
+        await asyncio.gather(*lanes, return_exceptions=True)
+
+    async def _settled(self, lanes: set[asyncio.Task[SendReport]], newest: asyncio.Task[SendReport]) -> bool:
+        """Wait until a lane is free; whether the newest claim was full, so that more is likely waiting."""
+        await asyncio.wait({newest}, timeout=0.25)
+        while len(lanes) >= self._settings.lanes and all(not lane.done() for lane in lanes):
+            await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
+        finished = {lane for lane in lanes if lane.done()}
+        lanes -= finished
+        reports = [lane.result() for lane in finished]
+        return newest not in finished or any(report.claimed >= self._settings.batch_size for report in reports)
+
+    async def run_once(self) -> SendReport:
+        """Claim and send one batch; each result is recorded as soon as it is known."""
+        settings = self._settings
+        async with self._database.connection() as conn:
+            batch = await claim(
+                conn,
+                self._clock,
+                self.channel,
+                limit=settings.batch_size,
+                lease_for=timedelta(seconds=settings.lease_seconds),
+            )
+        claimed = monotonic()
+        states: dict[DeliveryState, int] = {}
+        lost = 0
+        pending = {asyncio.create_task(self._deliver(delivery, claimed)) for delivery in batch}
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            results = [result for result in (task.result() for task in done) if result is not None]
+            if results:
+                lost += len(results) - await self._record(results)
+            for _, verdict in results:
+                states[verdict.state] = states.get(verdict.state, 0) + 1
+        if batch:
+            _log.debug("deliveries handled", action="deliveries_handled", channel=self.channel, states=states)
+        return SendReport(len(batch), states, lost)
+
+    async def _record(self, results: list[tuple[Claimed, Verdict]]) -> int:
+        async with self._database.connection() as conn:
+            now = await self._clock.now(conn)
+            return await record(conn, self.channel, self._provider.provider, results, now)
+
+    async def _deliver(self, delivery: Claimed, claimed: float) -> tuple[Claimed, Verdict] | None:
+        """The result for one delivery; None when our lease grew too old to act on: it is due again by itself."""
+        async with self._slots:
+            if monotonic() > claimed + self._settings.lease_seconds - self._settings.timeout_seconds:
+                return None
+            try:
+                return delivery, await self._tried(delivery, claimed)
+            except (Unavailable, *CONNECTION_ERRORS):
+                return None
+            except Exception as error:
+                _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.key)
+                return delivery, after_fault(delivery, error, now=delivery.claimed_at, jitter=self._random.random())
+
+    async def _fresh(self, delivery: Claimed) -> Claimed:
+        """The delivery with the booking's state and the time of now: it had to queue behind others."""
+        async with self._database.connection() as conn:
+            row = await _STATE.fetchrow(conn, booking_id=delivery.facts["booking_id"], now=self._clock.fixed)
+        assert row is not None, "bookings are never deleted"
+        return replace(delivery, facts={**delivery.facts, "state": row["state"]}, claimed_at=row["now"])
+
+    async def _tried(self, delivery: Claimed, claimed: float) -> Verdict:
+        began = monotonic()
+        if began > claimed + _FRESH_SECONDS:
+            delivery = await self._fresh(delivery)
+        stale = before_sending(delivery, self._enabled, delivery.claimed_at)
+        if stale is not None:
+            return stale
+        message = compose(delivery, self._frontend_url)
+        outcome = await self._provider.send(message, timeout=self._settings.timeout_seconds)
+        now: datetime = delivery.claimed_at + timedelta(seconds=monotonic() - began)
+        return after_try(delivery, outcome, now=now, jitter=self._random.random(), enabled=self._enabled)

@@ -1,0 +1,57 @@
+"""Which channels are on, where links in messages lead, and how patiently deliveries are sent."""
+
+from typing import ClassVar
+
+import msgspec
+
+from slotwatch.domain.notices import Channel
+
+__all__ = ["NoticeSettings", "SenderSettings"]
+
+
+class NoticeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The original's names, kept."""
+
+    email_enabled: bool = True
+    sms_enabled: bool = True
+    frontend_url: str = "http://127.0.0.1:8080"
+
+    ENV: ClassVar[dict[str, str]] = {
+        "email_enabled": "EMAIL_ENABLED",
+        "sms_enabled": "SMS_ENABLED",
+        "frontend_url": "FRONTEND_URL",
+    }
+
+    def __post_init__(self) -> None:
+        if not self.frontend_url.startswith(("http://", "https://")):
+            raise ValueError("frontend_url must start with http:// or https://")
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """The channels that are switched on."""
+        switches = {Channel.EMAIL: self.email_enabled, Channel.SMS: self.sms_enabled}
+        return frozenset(channel for channel, is_on in switches.items() if is_on)
+
+
+class SenderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How many deliveries one claim takes, for how long, and how long one try may last."""
+
+    batch_size: int = 32
+    lanes: int = 4
+    lease_seconds: float = 30
+    timeout_seconds: float = 10
+
+    ENV: ClassVar[dict[str, str]] = {
+        "batch_size": "SLOTWATCH_SENDER_BATCH_SIZE",
+        "lanes": "SLOTWATCH_SENDER_LANES",
+        "lease_seconds": "SLOTWATCH_SENDER_LEASE_SECONDS",
+        "timeout_seconds": "SLOTWATCH_SENDER_TIMEOUT_SECONDS",
+    }
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= 5000:
+            raise ValueError("batch_size must be between 1 and 5000")
+        if not 1 <= self.lanes <= 64:
+            raise ValueError("lanes must be between 1 and 64")
+        if self.lease_seconds < 2 * self.timeout_seconds:
+            raise ValueError("lease_seconds must be at least twice timeout_seconds")

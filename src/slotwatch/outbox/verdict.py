@@ -1,0 +1,90 @@
+"""What becomes of a delivery: decided here as values, without any input or output, and recorded elsewhere.
+
+Transient failures are tried again with exponential backoff and jitter for as long as the notice is worth telling;
+permanent ones, and a channel that keeps failing, open the next channel of the kind's plan.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from slotwatch.channels import Accepted, Failed, Outcome, Refused
+from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.outbox.claim import Claimed
+
+__all__ = ["Verdict", "after_fault", "after_try", "backoff", "before_sending"]
+
+_FIRST_PAUSE = timedelta(seconds=4)
+_LONGEST_PAUSE = timedelta(minutes=10)
+_FALL_BACK_AFTER = 4  # transient failures in a row; then the other channel is opened beside further tries
+_MOST_FAULTS = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The delivery's next state. `tried` names the attempt's outcome, None if no provider was asked."""
+
+    state: DeliveryState
+    error: str | None = None
+    next_attempt_at: datetime | None = None
+    tried: str | None = None
+    message_id: str | None = None
+    fallback: Channel | None = None
+    fault: int = 0
+
+
+def before_sending(delivery: Claimed, enabled: Collection[Channel], now: datetime) -> Verdict | None:
+    """Why this delivery must not be sent, or None: a stale message is worse than none."""
+    if now > delivery.valid_until:
+        return Verdict(DeliveryState.MISSED, "its time had passed before it could be sent")
+    if delivery.state not in delivery.rule.true_in:
+        return Verdict(DeliveryState.SUPPRESSED, f"no longer true: the booking is {delivery.state}")
+    if not delivery.is_wanted:
+        reason = f"the driver switched {delivery.channel} off"
+        return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
+    if not delivery.address:
+        reason = f"no address for {delivery.channel} is known"
+        return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
+    return None
+
+
+def after_try(
+    delivery: Claimed, outcome: Outcome, *, now: datetime, jitter: float, enabled: Collection[Channel]
+) -> Verdict:
+    """What the provider's answer means; `jitter` is a random number in [0, 1)."""
+    match outcome:
+        case Accepted(provider_id):
+            return Verdict(DeliveryState.SENT, tried="accepted", message_id=provider_id)
+        case Refused(error):
+            return Verdict(DeliveryState.FAILED, error, tried="refused", fallback=_fallback(delivery, enabled))
+        case Failed(error, retry_after):
+            tries = delivery.attempts + 1
+            next_at = now + max(backoff(tries, jitter), retry_after or timedelta(0))
+            fallback = _fallback(delivery, enabled) if tries >= _FALL_BACK_AFTER else None
+            if next_at > delivery.valid_until:
+                return Verdict(DeliveryState.MISSED, error, tried="failed", fallback=fallback)
+            return Verdict(DeliveryState.PENDING, error, next_at, "failed", fallback=fallback)
+
+
+def after_fault(delivery: Claimed, error: Exception, *, now: datetime, jitter: float) -> Verdict:
+    """What a failure of our own means: the third one sets the delivery aside, so that it holds up nobody."""
+    text = f"{type(error).__name__}: {error}"[:300]
+    if delivery.faults + 1 >= _MOST_FAULTS:
+        return Verdict(DeliveryState.SET_ASIDE, text, fault=1)
+    return Verdict(DeliveryState.PENDING, text, now + backoff(delivery.faults + 1, jitter), fault=1)
+
+
+def backoff(tries: int, jitter: float) -> timedelta:
+    """The pause after that many tries: 4 s, doubled each time up to 10 minutes, between 75 % and 125 % of it.
+
+    >>> backoff(1, 0.5), backoff(3, 0.5), backoff(30, 0.5)
+    (datetime.timedelta(seconds=4), datetime.timedelta(seconds=16), datetime.timedelta(seconds=600))
+    """
+    pause = min(_FIRST_PAUSE * (1 << min(tries - 1, 12)), _LONGEST_PAUSE)
+    spread: timedelta = pause * (0.75 + jitter / 2)
+    return spread
+
+
+def _fallback(delivery: Claimed, enabled: Collection[Channel]) -> Channel | None:
+    plan = (*delivery.rule.at_once, *delivery.rule.fallback)
+    return next((channel for channel in plan if channel in enabled and channel is not delivery.channel), None)
