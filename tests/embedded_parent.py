@@ -6,7 +6,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +43,7 @@ KINDS = [
     pytest.param("path", marks=pytest.mark.skipif(not has_postgres("path"), reason="no PostgreSQL on PATH")),
 ]
 ENVIRONMENT = {
-    "PYTHONPATH": os.pathsep.join([str(SRC), str(SRC.parent), sysconfig.get_path("purelib")]),
+    "PYTHONPATH": os.pathsep.join([str(SRC), str(SRC.parent), str(Path(asyncpg.__file__).parents[1])]),
     "PYTHONDONTWRITEBYTECODE": "1",
     "PATH": os.environ["PATH"],
 }
