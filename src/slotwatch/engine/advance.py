@@ -118,7 +118,7 @@ class Advancer:
     ) -> AdvanceReport:
         """Halve until the rows that break the batch stand alone; all the others move."""
         if len(ids) <= 1:
-            for booking_id in ids:
+            for booking_id in ids if not isinstance(error, asyncpg.QueryCanceledError) else ():
                 await self._count_failure(conn, booking_id, error)
             return AdvanceReport(failed=tuple(ids))
         middle = len(ids) // 2

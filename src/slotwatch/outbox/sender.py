@@ -65,6 +65,7 @@ class Sender:
         self._settings = settings
         self._enabled = frozenset(enabled)
         self._frontend_url = frontend_url
+        self._stopping = False
         self._slots = asyncio.Semaphore(provider.concurrency)
         self._random = random.Random()  # noqa: S311  # jitter, not a secret
 
@@ -86,6 +87,7 @@ class Sender:
             if not full and not stop.is_set():
                 await self._clock.wait(_POLL, self.wake, stop)
                 self.wake.clear()
+        self._stopping = True
         await asyncio.gather(*lanes, return_exceptions=True)
 
     async def _settled(self, lanes: set[asyncio.Task[SendReport]], newest: asyncio.Task[SendReport]) -> bool:
@@ -132,6 +134,8 @@ class Sender:
     async def _deliver(self, delivery: Claimed, claimed: float) -> tuple[Claimed, Verdict] | None:
         """The result for one delivery; None when our lease grew too old to act on: it is due again by itself."""
         async with self._slots:
+            if self._stopping:  # give the lease back, so that another process need not wait for it
+                return delivery, Verdict(DeliveryState.PENDING, next_attempt_at=delivery.claimed_at)
             if monotonic() > claimed + self._settings.lease_seconds - self._settings.timeout_seconds:
                 return None
             try:
