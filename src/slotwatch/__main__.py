@@ -1,0 +1,5 @@
+"""`python -m slotwatch` is the command `slotwatch`."""
+
+from slotwatch.cli import main
+
+main()

@@ -1,0 +1,143 @@
+"""The command line: `slotwatch <command>`. Heavy things are imported inside the commands, so that help is instant."""
+
+import sys
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from slotwatch import __version__
+
+__all__ = ["app", "main"]
+
+app = App(
+    name="slotwatch",
+    help="Watches EV-charging bookings from confirmation to completion.",
+    version=__version__,
+    result_action="return_value",
+)
+db = App(name="db", help="The database schema.")
+app.command(db)
+app.command("slotwatch.simulation.commands:app", name="simulate", help="Play a town on a movable clock.")
+app.command("slotwatch.bench.commands:app", name="bench", help="Measure speed and memory against their limits.")
+
+_NOT_UNDERSTOOD = 2
+_EXIT_CODES = {"bad_setting": _NOT_UNDERSTOOD}
+"""By error code; every other error of ours exits with 1."""
+
+Host = Annotated[str | None, Parameter(help="Address to listen on, 127.0.0.1 unless given: any other lets others in.")]
+Port = Annotated[int | None, Parameter(help="Port to listen on, 8080 unless given; 0 takes any free one.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
+
+
+@app.command
+def up(
+    *,
+    host: Host = None,
+    port: Port = None,
+    demo: Annotated[bool, Parameter(help="Build a demo town and keep it alive.")] = True,
+) -> None:
+    """Start everything in one process: PostgreSQL (unless DATABASE_URL is set), engine, messages, web, demo town."""
+    from slotwatch.processes.up import run_up
+
+    run_up(host=host, port=port, demo=demo)
+
+
+@app.command
+def serve(*, host: Host = None, port: Port = None) -> None:
+    """Answer HTTP. Run as many as you like over one database."""
+    from slotwatch.processes.one import run_serve
+
+    run_serve(host=host, port=port)
+
+
+@app.command
+def work() -> None:
+    """Move bookings whose time has come and send messages. Run as many as you like over one database."""
+    from slotwatch.processes.one import run_work
+
+    run_work()
+
+
+@db.command
+def upgrade(*, json: Json = False) -> None:
+    """Bring the schema to the version that this program needs. Safe to run twice and from several machines."""
+    from slotwatch.processes.schema import run_upgrade
+
+    run_upgrade(json=json)
+
+
+@db.command
+def status(*, json: Json = False) -> int:
+    """Say which version the schema has and which is needed."""
+    from slotwatch.processes.schema import run_status
+
+    return run_status(json=json)
+
+
+@db.command
+def check() -> int:
+    """Compare the migrated schema with the declared one, on a database of its own unless DATABASE_URL is set."""
+    from slotwatch.processes.schema import run_check
+
+    return run_check()
+
+
+@app.command
+def token(
+    *,
+    role: Literal["driver", "vendor", "operator"],
+    sub: Annotated[str, Parameter(help="Whom the token is for: a stable name or number.")],
+    vendor_id: Annotated[str | None, Parameter(help="The vendor of a vendor token, such as VN-1.")] = None,
+    name: str | None = None,
+    email: str | None = None,
+    phone: Annotated[str | None, Parameter(help="In E.164, such as +15005550006.")] = None,
+    hours: Annotated[float, Parameter(help="How long the token is good.")] = 24,
+) -> None:
+    """Print one signed token for the HTTP API."""
+    from slotwatch.processes.tokens import TokenWish, run_token
+
+    run_token(TokenWish(role=role, subject=sub, vendor=vendor_id, name=name, email=email, phone=phone, hours=hours))
+
+
+@app.command
+def doctor(*, json: Json = False) -> int:
+    """Say in words what is wrong: database, schema, engine, messages, clocks, time zones, mail and SMS servers."""
+    from slotwatch.doctor.commands import run_doctor
+
+    return run_doctor(json=json)
+
+
+def main() -> None:
+    """Run the command line; ends the process."""
+    try:
+        result = app(exit_on_error=False)
+    except CycloptsError:
+        sys.exit(_NOT_UNDERSTOOD)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        _say(sentence)
+        sys.exit(_EXIT_CODES.get(getattr(error, "code", ""), 1))
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to say about an error of ours; None for a bug, whose traceback somebody must see."""
+    from slotwatch.domain.errors import SlotwatchError
+    from slotwatch.storage.embedded_errors import EmbeddedPostgresError
+
+    return str(error) if isinstance(error, SlotwatchError | EmbeddedPostgresError) else None
+
+
+def _say(sentence: str) -> None:
+    from rich.console import Console
+
+    console: Any = Console(stderr=True, soft_wrap=True)
+    console.print(sentence, style="red", markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

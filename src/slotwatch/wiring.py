@@ -1,0 +1,128 @@
+"""The only module that knows every part: builds each of them from the settings. No logic."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from slotwatch.channels import Channel, InboxChannel
+from slotwatch.config import Settings
+from slotwatch.domain import notices
+from slotwatch.engine.advance import Advancer
+from slotwatch.engine.audit import Auditor
+from slotwatch.engine.clean import Cleaner
+from slotwatch.engine.hints import Hints, Listener
+from slotwatch.engine.outages import Component, Heart
+from slotwatch.engine.worker import Duties, Worker
+from slotwatch.outbox.sender import Sender
+from slotwatch.storage import inbox
+from slotwatch.storage.clock import Clock
+from slotwatch.storage.database import Database, connect
+from slotwatch.usecases.desk import Desk
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+__all__ = [
+    "build_channels",
+    "build_desk",
+    "build_heart",
+    "build_hints",
+    "build_listener",
+    "build_senders",
+    "build_web",
+    "build_worker",
+    "open_database",
+]
+
+# One pool per kind of work, so that a rush on one of them cannot starve the others. Engine: a batch, the hints, the
+# heartbeat, the audit. Outbox: claims and records of both channels, the local inbox.
+ENGINE_CONNECTIONS = 5
+OUTBOX_CONNECTIONS = 8
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, url: str, *, name: str, connections: int) -> AsyncIterator[Database]:
+    """A pool of its own for one kind of work; `name` shows in `pg_stat_activity`."""
+    sized = msgspec.structs.replace(settings.database, pool_size=connections)
+    database = await connect(sized, name=name, url=url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def build_channels(settings: Settings, database: Database, clock: Clock) -> list[Channel]:
+    """One way to send per enabled channel: the configured provider, else the local inbox."""
+    return [_channel(channel, settings, database, clock) for channel in sorted(settings.notices.channels)]
+
+
+def _channel(channel: notices.Channel, settings: Settings, database: Database, clock: Clock) -> Channel:
+    # Imported when used: each brings a client library that the other choice never needs.
+    if channel is notices.Channel.EMAIL and settings.smtp.configured:
+        from slotwatch.channels import SmtpChannel
+
+        return SmtpChannel(settings.smtp)
+    if channel is notices.Channel.SMS and settings.twilio.configured:
+        from slotwatch.channels import TwilioSms
+
+        return TwilioSms(settings.twilio)
+    return InboxChannel(channel.value, inbox.saver(database, clock))
+
+
+def build_senders(settings: Settings, channels: Sequence[Channel], database: Database, clock: Clock) -> list[Sender]:
+    """One sender per channel."""
+    return [
+        Sender(
+            channel,
+            database,
+            clock,
+            settings.senders,
+            enabled=settings.notices.channels,
+            frontend_url=settings.notices.frontend_url,
+        )
+        for channel in channels
+    ]
+
+
+def build_worker(settings: Settings, database: Database, clock: Clock, *, on_moved: Callable[[], None]) -> Worker:
+    """The engine's loop; `on_moved` is called when there is something to tell."""
+    channels = settings.notices.channels
+    duties = Duties(
+        Advancer(settings.advance, channels, clock),
+        Auditor(channels, clock),
+        Cleaner(clock),
+        build_heart("engine", database, clock),
+    )
+    return Worker(database, clock, duties, on_moved)
+
+
+def build_heart(component: Component, database: Database, clock: Clock) -> Heart:
+    """The heartbeat of this process."""
+    return Heart(component, database, clock)
+
+
+def build_hints(database: Database, clock: Clock) -> Hints:
+    """Tells other processes that something is due."""
+    return Hints(database, clock)
+
+
+def build_listener(database: Database, clock: Clock, worker: Worker, senders: Sequence[Sender]) -> Listener:
+    """Wakes worker and senders when another process hints."""
+    return Listener(database, clock, [worker.wake, *(sender.wake for sender in senders)])
+
+
+def build_desk(settings: Settings, database: Database, clock: Clock, hint: Callable[[datetime], None]) -> Desk:
+    """What the use cases work with."""
+    return Desk(database, clock, settings.booking, settings.notices.channels, hint)
+
+
+def build_web(settings: Settings, desk: Desk, *, demo: bool) -> Litestar:
+    """The web application."""
+    from slotwatch.web.app import create_app  # a worker needs no web framework
+
+    raise NotImplementedError(create_app, demo)
