@@ -5,7 +5,8 @@ retry, does not choose another channel and stores nothing. Every channel passes 
 """
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, Protocol
 
@@ -21,7 +22,7 @@ __all__ = [
     "plain",
 ]
 
-ChannelName = Literal["email", "sms"]
+ChannelName = Literal["email", "sms", "push", "whatsapp", "voice", "webhook"]
 
 # Longest error that is kept: it is stored with every attempt and shown to people.
 _LONGEST_ERROR = 300
@@ -32,7 +33,10 @@ class Message:
     """One delivery, ready to go out.
 
     `key` is the stable id of the delivery: the provider's idempotency key and the basis of the Message-ID.
-    `to` is an e-mail address or an E.164 number. `subject` and `html` are for e-mail only.
+    `to` is an e-mail address, an E.164 number, a push subscription as JSON or the URL of the operator's app.
+    `html` is for e-mail only, `subject` also for push and webhook. `kind` is the kind of notice and `lang` the
+    language of the texts (BCP 47). `url` is where the message leads to; `urgent` and `valid_for` tell a push service
+    how to treat it; `facts` go to the operator's app as they are (values that JSON knows).
     """
 
     key: str
@@ -40,13 +44,23 @@ class Message:
     subject: str | None
     text: str
     html: str | None = None
+    kind: str = ""
+    lang: str = "en"
+    url: str | None = None
+    urgent: bool = False
+    valid_for: timedelta | None = None
+    facts: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider took the message; `provider_id` is its name for it. It is not yet delivered."""
+    """The provider took the message; `provider_id` is its name for it. It is not yet delivered.
+
+    `provider` names who of a chain took it; None is the channel's own provider.
+    """
 
     provider_id: str
+    provider: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,11 +76,15 @@ class Failed:
     """Transient: try again later, not before `retry_after` when the provider named it.
 
     A try that got no answer after the message was handed over is `Failed` too: its error says that it may have gone
-    out.
+    out, and `uncertain` is True. `down`: the trouble is the provider's, or it does not let us in; other recipients
+    would fare no better. `asked` is False when the provider was not asked at all, because it rests (`guarded.py`).
     """
 
     error: str
     retry_after: timedelta | None = None
+    uncertain: bool = False
+    down: bool = False
+    asked: bool = True
 
 
 Outcome = Accepted | Refused | Failed
