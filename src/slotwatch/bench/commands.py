@@ -1,0 +1,73 @@
+"""`slotwatch bench`: each command measures one thing on a database of its own, beside the limit of the same machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+if TYPE_CHECKING:
+    from slotwatch.bench.report import Steps
+
+__all__ = ["app"]
+
+app = App(name="bench", help="Measure speed and memory against their limits.")
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object for programs.")]
+Server = Annotated[
+    str | None,
+    Parameter(
+        name="--database-url",
+        help="Measure on this server, in a database that is made for it and dropped; default: an embedded one.",
+    ),
+]
+
+
+@app.command
+def boundary(
+    *, bookings: Count = 50_000, workers: Count = 2, rounds: Count = 3, json: Json = False, database_url: Server = None
+) -> None:
+    """Many bookings due at one instant: moved per second and how late, beside one unguarded statement."""
+    from slotwatch.bench.boundary import BoundarySize, measure_boundary
+
+    size = BoundarySize(bookings, workers, rounds)
+    _measure("boundary", 2 * rounds, lambda url, steps: measure_boundary(url, size, steps), json, database_url)
+
+
+@app.command
+def outbox(
+    *,
+    deliveries: Count = 50_000,
+    workers: Count = 2,
+    batch_size: Count = 1000,
+    rounds: Count = 3,
+    json: Json = False,
+    database_url: Server = None,
+) -> None:
+    """Claim deliveries and record them as sent, without sending: deliveries a second."""
+    from slotwatch.bench.outbox import OutboxSize, measure_outbox
+
+    size = OutboxSize(deliveries, workers, batch_size, rounds)
+    _measure("outbox", rounds, lambda url, steps: measure_outbox(url, size, steps), json, database_url)
+
+
+def _measure(
+    name: str,
+    steps_to_go: int,
+    measure: Callable[[str, Steps], Coroutine[Any, Any, dict[str, Any]]],
+    as_json: bool,
+    server_url: str | None,
+) -> None:
+    import uvloop
+
+    from slotwatch.bench.report import Steps, show
+    from slotwatch.bench.scratch import scratch_database
+
+    with Steps(name, 1 + steps_to_go) as steps:
+        steps.begin("starting PostgreSQL")
+        with scratch_database(server_url) as url:
+            result = uvloop.run(measure(url, steps))
+    show(result, as_json=as_json)

@@ -1,0 +1,95 @@
+"""Claims deliveries and records them as sent, without sending: what the database part of the outbox can do."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from slotwatch.bench.crew import Child, crew
+from slotwatch.bench.report import Steps, median
+from slotwatch.bench.seed import Wave, open_connection, seed, settle
+from slotwatch.domain.lifecycle import State, Step
+from slotwatch.domain.notices import Channel
+from slotwatch.storage.clock import DatabaseClock
+from slotwatch.storage.statements import Connection, Statement, load_sql
+
+__all__ = ["OutboxSize", "measure_outbox"]
+
+_NOTICES = Statement(
+    "WITH noted AS (INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)"
+    " SELECT id, 'slot_started', '', 0, :now::timestamptz + interval '30 minutes', :now FROM booking ORDER BY id"
+    " RETURNING id)"
+    " INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)"
+    " SELECT noted.id, channel, 'pending', 0, :now FROM noted CROSS JOIN unnest(:channels::text[]) AS channel"
+)
+_CHECK = load_sql(__package__, "check_outbox.sql")
+
+_TARGET = 15_000
+_SECONDS_FOR_A_ROUND = 300
+
+
+@dataclass(frozen=True)
+class OutboxSize:
+    """How much is measured; a claim takes up to `batch_size` deliveries."""
+
+    deliveries: int
+    workers: int
+    batch_size: int
+    rounds: int
+
+
+async def measure_outbox(url: str, size: OutboxSize, steps: Steps) -> dict[str, Any]:
+    """Deliveries a second, from the word "go" until the last one is recorded."""
+    conn = await open_connection(url)
+    rounds = []
+    try:
+        for number in range(1, size.rounds + 1):
+            steps.begin(f"round {number} of {size.rounds}, {size.workers} worker(s)")
+            rounds.append(await _round(conn, url, size))
+    finally:
+        await conn.close()
+    return {
+        "bench": "outbox",
+        "deliveries": 2 * _notices(size),
+        "workers": size.workers,
+        "batch_size": size.batch_size,
+        "deliveries_per_second": median(rounds),
+        "target_per_second": _TARGET,
+        "rounds": rounds,
+    }
+
+
+def _notices(size: OutboxSize) -> int:
+    """Each notice goes out by mail and by text message."""
+    return max(size.deliveries // 2, 1)
+
+
+async def _round(conn: Connection, url: str, size: OutboxSize) -> int:
+    notices = _notices(size)
+    await seed(
+        conn, Wave(notices, notices, datetime(2026, 1, 1, tzinfo=UTC), timedelta(0), State.GRACE, Step.GRACE_HALF)
+    )
+    clock = DatabaseClock()
+    await _NOTICES.execute(conn, now=await clock.now(conn) - timedelta(minutes=1), channels=list(Channel))
+    await settle(conn)
+    order = {"job": "outbox", "url": url, "batch_size": size.batch_size}
+    async with crew(size.workers, order) as children, asyncio.timeout(_SECONDS_FOR_A_ROUND):
+        began = await clock.now(conn)
+        for child in children:
+            await child.tell({"go": True})
+        last = max(await asyncio.gather(*(_last_record(child) for child in children)))
+    row = await _CHECK.fetchrow(conn)
+    assert row is not None
+    if dict(row) != {"sent": 2 * notices, "attempts": 2 * notices, "wrong": 0}:
+        raise RuntimeError(f"the rows after the run are not what they must be: {dict(row)}")
+    return round(2 * notices / (last - began).total_seconds())
+
+
+async def _last_record(child: Child) -> datetime:
+    """When that worker knew of its last commit."""
+    last = datetime.min.replace(tzinfo=UTC)
+    while not (told := await child.hear()).get("done"):
+        last = datetime.fromisoformat(told["known"])
+    return last
