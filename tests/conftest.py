@@ -19,6 +19,7 @@ from slotwatch.storage.embedded import EmbeddedPostgres
 from slotwatch.storage.people import Driver, ensure_driver
 from slotwatch.usecases.desk import BookingSettings, Desk
 from tests.postgres_server import session_server
+from tests.support.crew import Crew
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _names = itertools.count()
@@ -70,6 +71,24 @@ def clock() -> MovableClock:
 def desk(database: Database, clock: MovableClock) -> Desk:
     """Use cases with payments off, both channels on."""
     return Desk(database, clock, BookingSettings(), frozenset(Channel), lambda due_at: None)
+
+
+@pytest.fixture
+def paying_desk(database: Database, clock: MovableClock) -> Desk:
+    """As `desk`, but a slot is held while payment is awaited."""
+    return Desk(database, clock, BookingSettings(payments="local"), frozenset(Channel), lambda due_at: None)
+
+
+@pytest.fixture
+def crew(desk: Desk) -> Crew:
+    """Engine and senders of one machine, for `desk`."""
+    return Crew(desk)
+
+
+@pytest.fixture
+def paying_crew(paying_desk: Desk) -> Crew:
+    """Engine and senders of one machine, for `paying_desk`."""
+    return Crew(paying_desk)
 
 
 @dataclass(frozen=True)

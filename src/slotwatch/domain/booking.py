@@ -88,14 +88,14 @@ class Booking:
         Raises CheckInTooEarly, GraceOver or NotCheckInable. A check-in received in time on a booking that has
         expired meanwhile reinstates it: the money goes back, the slot stays with whoever has it now.
         """
-        if self.state is State.EXPIRED and now <= self.timeline.grace_ends_at:
-            return self._reinstate(method, now)
-        if self.state is State.EXPIRED or (self._awaits_driver and now > self.timeline.grace_ends_at):
-            raise errors.GraceOver(graceEndedAt=self.timeline.grace_ends_at, bookingId=self.ref)
-        if not self._awaits_driver:
+        if not (self._awaits_driver or self.state is State.EXPIRED):
             raise errors.NotCheckInable(f"This booking is {self.state}, so it cannot be checked in.")
         if now < self.timeline.check_in_opens_at:
             raise errors.CheckInTooEarly(opensAt=self.timeline.check_in_opens_at)
+        if now > self.timeline.grace_ends_at:
+            raise errors.GraceOver(graceEndedAt=self.timeline.grace_ends_at, bookingId=self.ref)
+        if self.state is State.EXPIRED:
+            return self._reinstate(method, now)
         after = self._moved(
             Cause.CHECKED_IN, now, Step.COMPLETE, checked_in_at=now, check_in_method=method, started_at=self.started_at
         )
