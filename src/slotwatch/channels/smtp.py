@@ -4,18 +4,19 @@ How an answer is classified (reply codes: RFC 5321 section 4.2, enhanced codes: 
 
 | where | answer | outcome |
 |---|---|---|
-| anywhere | no connection, no answer in time, connection lost, not SMTP | Failed |
-| greeting, HELO, STARTTLS, certificate, login | no success | Failed, names the setting: not the recipient's fault |
-| MAIL FROM | 4xx, 5xx | Failed, names the setting: our sender is not welcome |
-| anywhere | 421, 454, 530, 534, 535, 538 (closing, TLS or login wanted) | Failed |
+| anywhere | no connection, no answer in time, connection lost, not SMTP | Failed, down |
+| greeting, HELO, STARTTLS, certificate, login | no success | Failed, down, names the setting |
+| MAIL FROM | 4xx, 5xx | Failed, down, names the setting: our sender is not welcome |
+| anywhere | 421, 454, 530, 534, 535, 538 (closing, TLS or login wanted) | Failed, down |
 | RCPT TO | 5xx | Refused; 5.1.1, 5.1.6, 5.1.10, 5.2.1 (no such mailbox, moved, disabled) also suppress the address |
 | after the message | 5xx | Refused: the same mail will be refused again |
-| RCPT TO, after the message | 4xx | Failed |
+| RCPT TO, after the message | 4xx | Failed; with an enhanced code 4.3.x (the mail system itself) down |
 | after the message | 250 | Accepted, with the queue id when the reply has one, else the Message-ID |
 
 A connection that turns out dead when it is used again is replaced once, unseen by the caller, but only before DATA:
-until then it is certain that nothing was accepted. After DATA a lost answer is Failed and its error says that the
-mail may have gone out; the Message-ID is the same on the next try, so that mail programs can drop the second copy.
+until then it is certain that nothing was accepted. After DATA a lost answer is Failed and uncertain, and its error
+says that the mail may have gone out; the Message-ID is the same on the next try, so that mail programs can drop the
+second copy.
 """
 
 import asyncio
@@ -59,19 +60,21 @@ class _Try:
 
     handed_over: bool = False
 
-    def explain(self, sentence: str) -> str:
-        return f"{sentence}; the mail may have been accepted" if self.handed_over else sentence
+    def failed(self, sentence: str) -> Failed:
+        if self.handed_over:
+            return Failed(f"{sentence}; the mail may have been accepted", uncertain=True, down=True)
+        return Failed(sentence, down=True)
 
 
 class SmtpChannel:
     """Sends e-mail by one SMTP server."""
 
     name: ChannelName = "email"
-    provider = "smtp"
 
     def __init__(self, settings: SmtpSettings) -> None:
         if settings.host is None or settings.sender is None:
-            raise ValueError("SLOTWATCH_SMTP_HOST and SLOTWATCH_SMTP_FROM must be set to send e-mail")
+            raise ValueError(f"{settings.ENV['host']} and {settings.ENV['sender']} must be set to send e-mail")
+        self.provider = settings.PROVIDER
         self.concurrency = settings.connections
         self._settings = settings
         self._sender = parse_sender(settings.sender)
@@ -95,8 +98,8 @@ class SmtpChannel:
                 return await self._deliver(mail, progress)
         except Exception as error:  # the contract: trouble is an outcome, not an exception
             if deadline.expired():
-                return Failed(progress.explain(f"{self._server} did not answer within {allowed:g} s"))
-            return Failed(progress.explain(self._sentence(error)))
+                return progress.failed(f"{self._server} did not answer within {allowed:g} s")
+            return progress.failed(self._sentence(error))
 
     async def check(self) -> str | None:
         """Connect and log in anew. None when that works, else a sentence."""
@@ -173,25 +176,26 @@ class SmtpChannel:
         whom = "the recipient" if isinstance(error, SMTPRecipientRefused) else "the mail"
         sentence = plain(f"{self._server} refused {whom}: {error.code} {error.message}")
         if error.code < 500 or error.code in _NOT_THE_RECIPIENT:
-            return Failed(sentence)
+            return Failed(sentence, down=error.code in _NOT_THE_RECIPIENT or error.message.startswith("4.3."))
         gone = isinstance(error, SMTPRecipientRefused) and _GONE.match(error.message) is not None
         return Refused(sentence, suppress=gone)
 
     def _sentence(self, error: BaseException) -> str:
         """What is wrong, in words, and which setting may be to blame."""
+        names = self._settings.ENV
         cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
         match cause:
             case ssl.SSLCertVerificationError():
                 words = f"the certificate of {self._server} is not trusted ({cause.verify_message}); "
-                words += "SLOTWATCH_SMTP_CA_FILE can name another authority"
+                words += f"{names['ca_file']} can name another authority"
             case ssl.SSLError():
-                words = f"{self._server} and we found no common TLS; look at SLOTWATCH_SMTP_SECURITY: {cause}"
+                words = f"{self._server} and we found no common TLS; look at {names['security']}: {cause}"
             case TrustError():
                 words = str(cause)
             case SMTPAuthenticationError():
-                words = f"{self._server} refused SLOTWATCH_SMTP_USERNAME and _PASSWORD: {cause.code} {cause.message}"
+                words = f"{self._server} refused {names['username']} and _PASSWORD: {cause.code} {cause.message}"
             case SMTPSenderRefused():
-                words = f"{self._server} refused SLOTWATCH_SMTP_FROM: {cause.code} {cause.message}"
+                words = f"{self._server} refused {names['sender']}: {cause.code} {cause.message}"
             case SMTPResponseException():
                 words = f"{self._server} answered {cause.code} {cause.message}"
             case SMTPException():

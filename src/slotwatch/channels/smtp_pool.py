@@ -101,6 +101,7 @@ class SmtpPool:
                 if self._settings.ca_file is not None:
                     trust.load_verify_locations(cafile=self._settings.ca_file)
             except (OSError, ssl.SSLError) as error:
-                raise TrustError(f"the certificates in SLOTWATCH_SMTP_CA_FILE cannot be read: {error}") from error
+                name = self._settings.ENV["ca_file"]
+                raise TrustError(f"the certificates in {name} cannot be read: {error}") from error
             self._trust = trust
         return self._trust

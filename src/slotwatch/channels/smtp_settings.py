@@ -1,4 +1,4 @@
-"""Settings of e-mail by SMTP."""
+"""Settings of an SMTP server, and of a second one that steps in when the first is down."""
 
 from typing import ClassVar, Literal
 
@@ -7,7 +7,7 @@ import msgspec
 from slotwatch.channels.loopback import is_loopback
 from slotwatch.channels.mail import parse_sender
 
-__all__ = ["SmtpSecurity", "SmtpSettings"]
+__all__ = ["SecondSmtpSettings", "SmtpSecurity", "SmtpSettings"]
 
 SmtpSecurity = Literal["none", "starttls", "tls"]
 
@@ -15,6 +15,7 @@ SmtpSecurity = Literal["none", "starttls", "tls"]
 class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach the SMTP server. Without a host there is none, and e-mail goes to the local inbox."""
 
+    PROVIDER: ClassVar[str] = "smtp"
     ENV: ClassVar[dict[str, str]] = {
         "host": "SLOTWATCH_SMTP_HOST",
         "port": "SLOTWATCH_SMTP_PORT",
@@ -38,28 +39,29 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 4
 
     def __post_init__(self) -> None:
+        names = self.ENV
         if self.port is not None and not 0 < self.port < 65536:
-            raise ValueError("SLOTWATCH_SMTP_PORT must be between 1 and 65535")
+            raise ValueError(f"{names['port']} must be between 1 and 65535")
         if not 0 < self.timeout_seconds <= 600:
-            raise ValueError("SLOTWATCH_SMTP_TIMEOUT_SECONDS must be above 0 and at most 600")
+            raise ValueError(f"{names['timeout_seconds']} must be above 0 and at most 600")
         if not 1 <= self.connections <= 100:
-            raise ValueError("SLOTWATCH_SMTP_CONNECTIONS must be between 1 and 100")
+            raise ValueError(f"{names['connections']} must be between 1 and 100")
         if self.host is None:
             return
         if self.sender is None:
-            raise ValueError("SLOTWATCH_SMTP_FROM must say who mail is from when SLOTWATCH_SMTP_HOST is set")
+            raise ValueError(f"{names['sender']} must say who mail is from when {names['host']} is set")
         try:
             parse_sender(self.sender)
         except ValueError as error:
-            raise ValueError(f"SLOTWATCH_SMTP_FROM: {error}") from error
+            raise ValueError(f"{names['sender']}: {error}") from error
         self._check_login(self.host)
 
     def _check_login(self, host: str) -> None:
         if (self.username is None) != (self.password is None):
-            raise ValueError("SLOTWATCH_SMTP_USERNAME and SLOTWATCH_SMTP_PASSWORD belong together")
+            raise ValueError(f"{self.ENV['username']} and {self.ENV['password']} belong together")
         if self.username is not None and self.security == "none" and not is_loopback(host):
             raise ValueError(
-                "SLOTWATCH_SMTP_SECURITY=none would send the password readable over the network; use starttls or tls"
+                f"{self.ENV['security']}=none would send the password readable over the network; use starttls or tls"
             )
 
     @property
@@ -70,6 +72,15 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         login = "None" if self.username is None else f"{self.username!r}, password=***"
         return (
-            f"SmtpSettings(host={self.host!r}, port={self.port!r}, security={self.security!r}, "
+            f"{type(self).__name__}(host={self.host!r}, port={self.port!r}, security={self.security!r}, "
             f"sender={self.sender!r}, username={login})"
         )
+
+
+class SecondSmtpSettings(SmtpSettings, frozen=True, kw_only=True):
+    """A second server, for mail when the first is down."""
+
+    PROVIDER: ClassVar[str] = "smtp2"
+    ENV: ClassVar[dict[str, str]] = {
+        field: name.replace("_SMTP_", "_SMTP2_") for field, name in SmtpSettings.ENV.items()
+    }

@@ -184,7 +184,7 @@ async def test_the_configured_timeout_holds_when_the_caller_would_wait_longer() 
         sink.on_rcpt["driver@example.com"] = HANG
         outcome = await send_once(sink, message(), timeout_seconds=SHORT)
 
-    assert outcome == Failed("the SMTP server 127.0.0.1 did not answer within 0.2 s")
+    assert outcome == Failed("the SMTP server 127.0.0.1 did not answer within 0.2 s", down=True)
 
 
 # Who is at the other end
