@@ -1,0 +1,1 @@
+"""Rates, money, delivery, efficiency, and whether what is stored can be true."""

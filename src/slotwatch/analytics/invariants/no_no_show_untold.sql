@@ -1,0 +1,9 @@
+-- name: no_no_show_untold: nobody is a no-show who was not told before that the slot had begun
+-- guard: read only
+-- index: notice_booking_id_kind_occasion_epoch_key
+SELECT b.id AS booking_id, format('expired at %s, and no start notice had gone out', b.expired_at) AS fault
+  FROM booking AS b
+ WHERE b.state = 'expired'
+   AND NOT EXISTS (SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
+                    WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended')
+                      AND d.state IN ('sent', 'delivered') AND coalesce(d.sent_at, b.expired_at) <= b.expired_at)
