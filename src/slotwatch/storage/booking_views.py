@@ -1,0 +1,138 @@
+"""Bookings as people see them: with the names of the place and what was told on which channel, in one read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from slotwatch.domain.booking import Booking
+from slotwatch.domain.lifecycle import Cause, State
+from slotwatch.domain.notices import Channel, DeliveryState, NoticeKind
+from slotwatch.storage.bookings import booking_from_row
+from slotwatch.storage.statements import Connection, Statement, load_sql
+
+__all__ = ["BookingFilter", "BookingView", "DeliveryView", "TransitionView", "fetch_view", "history", "list_views"]
+
+_VIEWS = load_sql(__package__, "booking_views.sql")
+_HISTORY = Statement(
+    "SELECT from_state, to_state, cause, actor, reason, at FROM transition WHERE booking_id = :id ORDER BY version"
+)
+
+
+@dataclass(frozen=True)
+class DeliveryView:
+    """How far one notice on one channel has come."""
+
+    kind: NoticeKind
+    channel: Channel
+    state: DeliveryState
+    attempts: int
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True)
+class BookingView:
+    """A booking at the instant `now`; `deliveries` from the oldest notice to the newest."""
+
+    booking: Booking
+    station_name: str
+    connector_label: str
+    zone: ZoneInfo
+    now: datetime
+    deliveries: tuple[DeliveryView, ...]
+
+
+@dataclass(frozen=True)
+class TransitionView:
+    """One move as the history has it. `actor` says what kind of person or part it was, not who."""
+
+    from_state: State | None
+    to_state: State
+    cause: Cause
+    actor: str
+    reason: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class BookingFilter:
+    """Which of a driver's bookings: in these states (None: all), whose slot begins in `[since, until)`."""
+
+    states: Sequence[State] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def fetch_view(
+    conn: Connection, booking_id: int, driver_id: int, *, now: datetime | None = None
+) -> BookingView | None:
+    """The driver's booking, seen at `now` (None: by the database's clock); None if there is no such of theirs."""
+    views = await _fetch(conn, driver_id, now, limit=1, id=booking_id)
+    return views[0] if views else None
+
+
+async def list_views(
+    conn: Connection,
+    driver_id: int,
+    wanted: BookingFilter,
+    *,
+    limit: int,
+    before: tuple[datetime, int] | None = None,
+    now: datetime | None = None,
+) -> list[BookingView]:
+    """The driver's bookings, the latest start first, at most `limit`, beginning after the place `before`."""
+    return await _fetch(
+        conn,
+        driver_id,
+        now,
+        limit=limit,
+        states=None if wanted.states is None else [state.value for state in wanted.states],
+        since=wanted.since,
+        until=wanted.until,
+        before=None if before is None else before[0],
+        before_id=None if before is None else before[1],
+    )
+
+
+async def history(conn: Connection, booking_id: int) -> list[TransitionView]:
+    """Every move of the booking, the oldest first."""
+    return [
+        TransitionView(
+            from_state=None if row["from_state"] is None else State(row["from_state"]),
+            to_state=State(row["to_state"]),
+            cause=Cause(row["cause"]),
+            actor=row["actor"].partition(":")[0],
+            reason=row["reason"],
+            at=row["at"],
+        )
+        for row in await _HISTORY.fetch(conn, id=booking_id)
+    ]
+
+
+_NO_CHOICE: dict[str, Any] = {name: None for name in ("id", "states", "since", "until", "before", "before_id")}
+
+
+async def _fetch(
+    conn: Connection, driver_id: int, now: datetime | None, *, limit: int, **choice: Any
+) -> list[BookingView]:
+    rows = await _VIEWS.fetch(conn, **{**_NO_CHOICE, **choice}, driver_id=driver_id, now=now, limit=limit)
+    return [
+        BookingView(
+            booking=booking_from_row(row),
+            station_name=row["station_name"],
+            connector_label=row["label"],
+            zone=ZoneInfo(row["zone"]),
+            now=row["now"],
+            deliveries=_deliveries(row),
+        )
+        for row in rows
+    ]
+
+
+def _deliveries(row: Any) -> tuple[DeliveryView, ...]:
+    columns = (row[name] or () for name in ("kinds", "channels", "delivery_states", "attempts", "sent_ats"))
+    return tuple(
+        DeliveryView(NoticeKind(kind), Channel(channel), DeliveryState(state), attempts, sent_at)
+        for kind, channel, state, attempts, sent_at in zip(*columns, strict=True)
+    )

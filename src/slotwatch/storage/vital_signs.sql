@@ -1,0 +1,31 @@
+-- name: vital_signs: how late the engine is and what waits to be sent, at a cost that does not grow with history.
+-- guard: reads only; counts stop at :most.
+-- index: booking_due_idx, booking_set_aside_idx, delivery_claim_idx, delivery_dead_idx
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now
+), waiting AS (
+    SELECT c.channel,
+           (SELECT count(*) FROM (SELECT FROM delivery AS d
+             WHERE d.state = 'pending' AND d.channel = c.channel LIMIT :most) AS some) AS pending,
+           (SELECT count(*) FROM (SELECT FROM delivery AS d
+             WHERE d.state IN ('failed', 'set_aside') AND d.state = 'failed' AND d.channel = c.channel
+             LIMIT :most) AS some) AS failed,
+           (SELECT count(*) FROM (SELECT FROM delivery AS d
+             WHERE d.state IN ('failed', 'set_aside') AND d.state = 'set_aside' AND d.channel = c.channel
+             LIMIT :most) AS some) AS set_aside,
+           (SELECT min(first.next_attempt_at) FROM unnest(:urgencies::smallint[]) AS u(urgency)
+             CROSS JOIN LATERAL (SELECT d.next_attempt_at FROM delivery AS d
+                   WHERE d.state = 'pending' AND d.channel = c.channel AND d.urgency = u.urgency
+                   ORDER BY d.next_attempt_at LIMIT 1) AS first) AS oldest
+      FROM unnest(:channels::text[]) AS c(channel)
+)
+SELECT clock.now, w.channel, w.pending, w.failed, w.set_aside,
+       greatest(clock.now - w.oldest, interval '0') AS waits,
+       (SELECT count(*) FROM (SELECT FROM booking AS b
+         WHERE b.due_at <= clock.now AND NOT b.set_aside LIMIT :most) AS some) AS due,
+       (SELECT count(*) FROM (SELECT FROM booking AS b WHERE b.set_aside LIMIT :most) AS some) AS bookings_set_aside,
+       greatest(clock.now - (SELECT b.due_at FROM booking AS b
+         WHERE b.due_at IS NOT NULL AND NOT b.set_aside ORDER BY b.due_at, b.id LIMIT 1), interval '0') AS lag,
+       (SELECT count(*) FROM outage) AS outages
+  FROM waiting AS w CROSS JOIN clock
+ ORDER BY w.channel

@@ -1,0 +1,1 @@
+"""Everything over HTTP: the JSON API, the pages, metrics and health."""

@@ -1,0 +1,116 @@
+"""The web application: routes, guards, limits, what runs beside it; built from settings and a desk."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+from litestar import Litestar, Router
+from litestar.datastructures import State
+
+from slotwatch.usecases.desk import Desk
+from slotwatch.web.api.bookings import BOOKING_ROUTES
+from slotwatch.web.api.disputes import DISPUTE_ROUTES
+from slotwatch.web.api.notifications import NOTIFICATION_ROUTES
+from slotwatch.web.api.stations import STATION_ROUTES
+from slotwatch.web.auth import Authenticator, Role, TokenSigner, only
+from slotwatch.web.drivers import DriverBook
+from slotwatch.web.headers import add_security_headers
+from slotwatch.web.health import show_health, show_ready
+from slotwatch.web.metrics import Metrics, show_metrics
+from slotwatch.web.pages.inbox import GUARDS, INBOX_ROUTES
+from slotwatch.web.pages.rendering import send_static_file
+from slotwatch.web.pages.start import Link, show_booking_page, show_docs, show_openapi, show_start
+from slotwatch.web.problems import answer_problem
+from slotwatch.web.settings import WebSettings
+
+__all__ = ["Background", "create_app"]
+
+_log = structlog.get_logger(__name__)
+
+_SECONDS_TO_STOP = 5.0
+
+Background = Callable[[asyncio.Event], Awaitable[None]]
+"""A loop that runs beside the application until the event is set, such as a heartbeat."""
+
+
+def create_app(
+    web: WebSettings,
+    desk: Desk,
+    *,
+    signer: TokenSigner,
+    has_inbox: bool = False,
+    links: Sequence[Link] = (),
+    background: Sequence[Background] = (),
+    authenticator: Authenticator | None = None,
+) -> Litestar:
+    """The application. `has_inbox` shows the local inbox; `links` are added to the start page."""
+    metrics = Metrics(desk)
+    state = State(
+        {
+            "desk": desk,
+            "authenticator": authenticator or Authenticator(web, signer),
+            "drivers": DriverBook(desk),
+            "metrics": metrics,
+            "links": [*_links(has_inbox=has_inbox), *links],
+            "inbox_open": web.inbox_open,
+            "needed_schema": None,
+            "openapi": None,
+        }
+    )
+    return Litestar(
+        [
+            Router(
+                "/",
+                guards=[only(Role.DRIVER)],
+                route_handlers=[*STATION_ROUTES, *BOOKING_ROUTES, *DISPUTE_ROUTES, *NOTIFICATION_ROUTES],
+            ),
+            Router("/", guards=[*GUARDS], route_handlers=[*INBOX_ROUTES] if has_inbox else []),
+            *(show_start, show_docs, show_openapi, show_booking_page, send_static_file),
+            *(show_health, show_ready, show_metrics),
+        ],
+        state=state,
+        openapi_config=None,  # written by web/openapi.py from what the handlers declare
+        logging_config=None,
+        debug=False,
+        exception_handlers={Exception: answer_problem},
+        request_max_body_size=web.max_body_bytes,
+        before_send=[add_security_headers, metrics.count_request],
+        lifespan=[_beside(state, background)],
+    )
+
+
+def _links(*, has_inbox: bool) -> list[Link]:
+    links = [
+        Link("API", "/docs", "Every call, what it takes and what it answers"),
+        Link("Metrics", "/metrics", "Engine lag, outbox and requests, for Prometheus"),
+        Link("Ready?", "/readyz", "Database, schema and engine, checked now"),
+    ]
+    inbox = Link("Local inbox", "/inbox", "E-mail and SMS that would have been sent; no provider is configured")
+    return [inbox, *links] if has_inbox else links
+
+
+def _beside(state: State, background: Sequence[Background]) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        tasks = [asyncio.create_task(_kept(run, stop)) for run in background]
+        await state.metrics.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            if tasks:
+                _, late = await asyncio.wait(tasks, timeout=_SECONDS_TO_STOP)
+                for task in late:
+                    task.cancel()
+            await state.authenticator.close()
+
+    return lifespan
+
+
+async def _kept(run: Background, stop: asyncio.Event) -> None:
+    try:
+        await run(stop)
+    except Exception as error:  # the application goes on; what stopped is in the log and in /readyz
+        _log.error("a part beside the web application ended", action="background_failed", exc_info=error)

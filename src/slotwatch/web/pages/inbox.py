@@ -1,0 +1,102 @@
+"""The local inbox: what would have been sent if a provider were configured, newest first."""
+
+import ipaddress
+from typing import Annotated
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+
+from slotwatch.domain.errors import NotFound
+from slotwatch.storage.inbox import StoredMessage, message, messages
+from slotwatch.usecases.desk import Desk
+from slotwatch.web.contract import read_query
+from slotwatch.web.pages.rendering import page
+
+__all__ = ["INBOX_ROUTES"]
+
+_PAGE_SIZE = 50
+_HTML_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups"
+    " allow-popups-to-escape-sandbox; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+)
+
+
+class InboxQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Older than the message `before`; `v` is there only to get a fresh copy."""
+
+    before: Annotated[int, msgspec.Meta(ge=1, lt=2**63)] | None = None
+
+
+def _only_this_machine(connection: ASGIConnection[object, object, object, State], _: BaseRouteHandler) -> None:
+    """Messages are private: unless opened by a setting, they are there for browsers on this machine alone.
+
+    The Host header is looked at too: a foreign page can make its own name point to this machine (DNS rebinding).
+    """
+    if connection.app.state.inbox_open:
+        return
+    client = connection.scope["client"]
+    if client is None or not (_is_this_machine(client[0]) and _is_this_machine(connection.base_url.hostname or "")):
+        raise NotFound
+
+
+@get("/inbox", include_in_schema=False)
+async def show_inbox(request: Request[object, object, State]) -> Response[str]:
+    """GET /inbox."""
+    return await _listed(request, "inbox.html")
+
+
+@get("/inbox/list", include_in_schema=False)
+async def show_inbox_list(request: Request[object, object, State]) -> Response[str]:
+    """GET /inbox/list: only the list, for the script that keeps it fresh."""
+    return await _listed(request, "inbox_list.html")
+
+
+@get("/inbox/{message_id:int}", include_in_schema=False)
+async def show_message(request: Request[object, object, State], message_id: int) -> Response[str]:
+    """GET /inbox/{id}."""
+    return page("message.html", message=await _message(request, message_id))
+
+
+@get("/inbox/{message_id:int}/html", include_in_schema=False)
+async def show_message_html(request: Request[object, object, State], message_id: int) -> Response[str]:
+    """GET /inbox/{id}/html: the HTML of a mail, as it came, in a sandbox that runs and loads nothing."""
+    found = await _message(request, message_id)
+    if found.html is None:
+        raise NotFound
+    headers = {"Content-Security-Policy": _HTML_POLICY, "X-Frame-Options": "SAMEORIGIN"}
+    return Response(found.html, media_type="text/html", headers=headers)
+
+
+async def _listed(request: Request[object, object, State], template: str) -> Response[str]:
+    query = read_query(request, InboxQuery)
+    desk: Desk = request.app.state.desk
+    async with desk.database.connection() as conn:
+        found = await messages(conn, limit=_PAGE_SIZE + 1, before=query.before)
+    shown = found[:_PAGE_SIZE]
+    older = shown[-1].id if len(found) > len(shown) else None
+    return page(template, messages=shown, older=older, is_first=query.before is None)
+
+
+async def _message(request: Request[object, object, State], message_id: int) -> StoredMessage:
+    desk: Desk = request.app.state.desk
+    if not 0 < message_id < 2**63:
+        raise NotFound
+    async with desk.database.connection() as conn:
+        found = await message(conn, message_id)
+    if found is None:
+        raise NotFound("There is no such message. Messages are kept for 7 days.")
+    return found
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+INBOX_ROUTES: tuple[HTTPRouteHandler, ...] = (show_inbox, show_inbox_list, show_message, show_message_html)
+GUARDS = (_only_this_machine,)
