@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
+
 from slotwatch.domain.booking import Booking
 from slotwatch.domain.errors import ContactNeeded, NotFound, TooManyBookings
 from slotwatch.domain.ids import ConnectorId, StationId, VendorId, new_booking_id
@@ -25,7 +27,7 @@ _OFFER = Statement(
     "SELECT c.id AS connector_id, c.price_per_hour, c.currency, s.id AS station_id, s.vendor_id, s.zone,"
     " s.opening_hours, v.terms"
     " FROM connector AS c JOIN station AS s ON s.id = c.station_id JOIN vendor AS v ON v.id = s.vendor_id"
-    " WHERE c.id = :connector_id"
+    " WHERE c.id = :connector_id FOR NO KEY UPDATE OF c"  # one at a time: overlapping inserts would deadlock
 )
 _LOCK_DRIVER = Statement("SELECT id FROM driver WHERE id = :id FOR UPDATE")
 
@@ -64,7 +66,7 @@ async def book(desk: Desk, driver: Driver, connector_id: int, slot: Slot, *, veh
             await bookings.insert(conn, booking, actor=f"driver:{driver.id}", channels=desk.channels)
             return booking
 
-    booking = await retried(once)
+    booking = await retried(once, lost_by=(asyncpg.UniqueViolationError,))  # by an id that another drew, too
     if booking.due_at is not None:
         desk.hint(booking.due_at)
     return booking

@@ -1,9 +1,10 @@
 """What every use case works with: the database, the clock, the house's settings, and the hint to the engine."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import asyncpg
 import msgspec
@@ -20,6 +21,7 @@ from slotwatch.storage.statements import Connection
 __all__ = ["BookingSettings", "Desk", "decide", "retried"]
 
 _TRIES = 4
+_T = TypeVar("_T")
 
 
 class BookingSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,17 +104,21 @@ async def decide(
 
 async def write(desk: Desk, conn: Connection, move: Move, *, actor: str, reason: str | None = None) -> bool:
     """Write a move and hint when its next step is due; False if the booking changed since it was read."""
-    written = await bookings.record_move(conn, move, actor=actor, channels=desk.channels, reason=reason)
+    written = await retried(
+        lambda: bookings.record_move(conn, move, actor=actor, channels=desk.channels, reason=reason)
+    )
     if written:
         desk.hint(move.after.due_at or move.after.updated_at)
     return written
 
 
-async def retried(action: Callable[[], Awaitable[Booking]]) -> Booking:
-    """Run a whole transaction again, at most 4 times, where it lost a deadlock; then Conflict."""
-    for _ in range(_TRIES):
-        try:
-            return await action()
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError):
-            continue  # the winner has its locks by now
-    raise Conflict("Too many people want this slot at this moment. Try again.")
+async def retried(action: Callable[[], Awaitable[_T]], *, lost_by: tuple[type[Exception], ...] = ()) -> _T:
+    """Run a whole transaction again, at most 4 times, where it lost a deadlock or by `lost_by`; then Conflict.
+
+    A lock that could not be had within the connection's `lock_timeout` is a Conflict at once: we waited already.
+    """
+    with contextlib.suppress(asyncpg.LockNotAvailableError):
+        for _ in range(_TRIES):
+            with contextlib.suppress(asyncpg.DeadlockDetectedError, asyncpg.SerializationError, *lost_by):
+                return await action()  # lost: the winner has its locks by now
+    raise Conflict("Too many people want this at this moment. Try again.")
