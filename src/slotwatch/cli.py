@@ -102,7 +102,7 @@ def token(
 @app.command
 def doctor(*, json: Json = False) -> int:
     """Say in words what is wrong: database, schema, engine, messages, clocks, time zones, mail and SMS servers."""
-    from slotwatch.doctor.commands import run_doctor
+    from slotwatch.processes.checkup import run_doctor
 
     return run_doctor(json=json)
 

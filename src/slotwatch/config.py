@@ -6,8 +6,10 @@ Each part defines its own section beside itself, with `ENV` naming the variable 
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,7 +23,7 @@ from slotwatch.storage.embedded import EmbeddedSettings
 from slotwatch.usecases.desk import BookingSettings
 from slotwatch.web.settings import WebSettings
 
-__all__ = ["BadSetting", "Settings", "known_variables", "load_settings", "unknown_variables"]
+__all__ = ["BadSetting", "Settings", "known_variables", "load_settings", "unknown_variables", "without_password"]
 
 _PREFIX = "SLOTWATCH_"
 _SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -56,6 +58,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     twilio: TwilioSettings
     web: WebSettings
 
+    @property
+    def data_dir(self) -> Path:
+        """The folder of everything that slotwatch keeps on this machine."""
+        return Path(self.embedded.data_dir).expanduser().absolute()
+
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """The settings that these variables make; an empty value is as good as none. Raises BadSetting."""
@@ -78,6 +85,14 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
         hint = f"did you mean {known[close[0]]}?" if close else "it has no effect."
         sentences.append(f"{name} is not a setting of slotwatch: {hint}")
     return sentences
+
+
+def without_password(url: str) -> str:
+    """The address of a database as it may be shown."""
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{user}{parts.hostname or 'localhost'}{port}{parts.path}"
 
 
 def _sections() -> Iterator[tuple[str, Any]]:

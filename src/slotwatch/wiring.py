@@ -27,13 +27,18 @@ from slotwatch.usecases.desk import Desk
 if TYPE_CHECKING:
     from litestar import Litestar
 
+    from slotwatch.web.auth import TokenSigner
+    from slotwatch.web.pages.town import TownGuide
+
 __all__ = [
     "build_channels",
     "build_desk",
     "build_heart",
     "build_hints",
     "build_listener",
+    "build_provider",
     "build_senders",
+    "build_signer",
     "build_web",
     "build_worker",
     "open_database",
@@ -56,12 +61,8 @@ async def open_database(settings: Settings, url: str, *, name: str, connections:
         await database.close()
 
 
-def build_channels(settings: Settings, database: Database, clock: Clock) -> list[Channel]:
-    """One way to send per enabled channel: the configured provider, else the local inbox."""
-    return [_channel(channel, settings, database, clock) for channel in sorted(settings.notices.channels)]
-
-
-def _channel(channel: notices.Channel, settings: Settings, database: Database, clock: Clock) -> Channel:
+def build_provider(settings: Settings, channel: notices.Channel) -> Channel | None:
+    """The provider that is configured for that channel; None means the local inbox."""
     # Imported when used: each brings a client library that the other choice never needs.
     if channel is notices.Channel.EMAIL and settings.smtp.configured:
         from slotwatch.channels import SmtpChannel
@@ -71,7 +72,16 @@ def _channel(channel: notices.Channel, settings: Settings, database: Database, c
         from slotwatch.channels import TwilioSms
 
         return TwilioSms(settings.twilio)
-    return InboxChannel(channel.value, inbox.saver(database, clock))
+    return None
+
+
+def build_channels(settings: Settings, database: Database, clock: Clock) -> list[Channel]:
+    """One way to send per enabled channel: the configured provider, else the local inbox."""
+    save = inbox.saver(database, clock)
+    return [
+        build_provider(settings, channel) or InboxChannel(channel.value, save)
+        for channel in sorted(settings.notices.channels)
+    ]
 
 
 def build_senders(settings: Settings, channels: Sequence[Channel], database: Database, clock: Clock) -> list[Sender]:
@@ -121,8 +131,28 @@ def build_desk(settings: Settings, database: Database, clock: Clock, hint: Calla
     return Desk(database, clock, settings.booking, settings.notices.channels, hint)
 
 
-def build_web(settings: Settings, desk: Desk, *, demo: bool) -> Litestar:
-    """The web application."""
-    from slotwatch.web.app import create_app  # a worker needs no web framework
+def build_signer(settings: Settings) -> TokenSigner:
+    """What signs our own tokens; its key file is made on first use. Raises BadSigningKey."""
+    from slotwatch.web.auth import load_signer
 
-    raise NotImplementedError(create_app, demo)
+    return load_signer(settings.web, settings.data_dir)
+
+
+def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> Litestar:
+    """The web application; `town` adds the page of the demo town."""
+    # A worker needs no web framework.
+    from slotwatch.web.app import create_app
+    from slotwatch.web.pages.start import Link
+    from slotwatch.web.pages.town import town_pages
+
+    of_town = Link("Demo town", "/town", "Every booking of the demo town as it lives and dies; take part")
+    app = create_app(
+        settings.web,
+        desk,
+        signer=build_signer(settings),
+        has_inbox=not (settings.smtp.configured and settings.twilio.configured),
+        links=[of_town] if town else [],
+    )
+    for page in town_pages(desk, town) if town else []:
+        app.register(page)
+    return app

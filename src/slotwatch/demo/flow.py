@@ -10,7 +10,7 @@ import structlog
 
 from slotwatch.demo.drivers import Scene, perform, tell_of_booking
 from slotwatch.demo.plots import PLOTS, Deed, choose_plot, schedule
-from slotwatch.demo.seed import Bay, DemoTown
+from slotwatch.demo.seed import DemoTown
 from slotwatch.domain.booking import Booking
 from slotwatch.domain.errors import SlotNotBookable, SlotTaken, TooManyBookings, Unavailable
 from slotwatch.domain.lifecycle import State
@@ -48,7 +48,7 @@ class Flow:
 
     def __init__(self, desk: Desk, town: DemoTown, dice: random.Random | None = None) -> None:
         self._desk = desk
-        self._town = town
+        self.town = town
         self._dice = dice or random.Random()  # noqa: S311  # a play, not a secret
         self._acts: list[tuple[datetime, int, Scene, Deed]] = []
         self._order = itertools.count()
@@ -97,15 +97,15 @@ class Flow:
     async def offer_to_visitor(self, now: datetime) -> Booking | None:
         """A paid booking for whoever holds the printed token; None when every bay kept for it is taken."""
         slot = Slot(now + _VISITOR_LEAD, now + _VISITOR_LEAD + SHORTEST)
-        for bay in self._town.kept_free[1:]:  # the first stays free for the printed command
+        for bay in self.town.kept_free[1:]:  # the first stays free for the printed command
             try:
-                booking = await book(self._desk, self._town.visitor, bay.connector_id, slot)
+                booking = await book(self._desk, self.town.visitor, bay.connector_id, slot)
             except (SlotTaken, SlotNotBookable):
                 continue
             except TooManyBookings:
                 break
             if booking.state is State.PENDING:
-                booking = await pay(self._desk, self._town.visitor.id, booking.id)
+                booking = await pay(self._desk, self.town.visitor.id, booking.id)
             self._for_visitor += 1
             self._visitor_booking = booking
             _log.info(
@@ -141,13 +141,13 @@ class Flow:
 
     async def _stage(self, plot: str, now: datetime, lead: float) -> None:
         """Somebody who is not on stage books a free bay, and will act as the plot says."""
-        idle = [driver for driver in self._town.drivers if driver.id not in self._on_stage]
+        idle = [driver for driver in self.town.drivers if driver.id not in self._on_stage]
         if not idle:
             return
         driver = self._dice.choice(idle)
         starts_at = (now + timedelta(seconds=lead)).replace(microsecond=0)
         slot = Slot(starts_at, starts_at + SHORTEST)
-        for bay in self._dice.sample(self._town.bays, k=len(self._town.bays)):
+        for bay in self._dice.sample(self.town.bays, k=len(self.town.bays)):
             try:
                 booking = await book(self._desk, driver, bay.connector_id, slot)
             except (SlotTaken, SlotNotBookable):
@@ -176,8 +176,3 @@ class Flow:
             latest = await bookings.load(conn, current.id)
         if latest is not None and latest.ended_at is not None and now >= latest.ended_at + _VISITOR_PAUSE:
             await self.offer_to_visitor(now)
-
-
-def free_bay(town: DemoTown) -> Bay:
-    """The bay that the printed booking command names."""
-    return town.kept_free[0]

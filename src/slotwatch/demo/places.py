@@ -109,7 +109,7 @@ CATALOGUE: tuple[DemoStation, ...] = (
 _NAMES = (
     *("Mira Novak", "Otto Brandt", "Inês Duarte", "Tomás Pereira", "Maya Cohen", "Darnell Reed", "Asha Gurung"),
     *("Bikram Thapa", "Luiza Prado", "Caio Ferraz", "Yuki Tanaka", "Ren Kobayashi", "Ella Whitlam", "Jack Nguyen"),
-    *("Sigrún Jónsdóttir", "Einar Halldórsson", "Lena Vogt", "Emre Aydın", "Wanjiru Mwangi", "Brian Otieno"),
+    *("Sigrún Jónsdóttir", "Einar Halldórsson", "Lena Vogt", "Emre Şahin", "Wanjiru Mwangi", "Brian Otieno"),
     *("Chloé Tremblay", "Priya Sandhu", "Aroha Ngata", "Liam Fraser", "Zofia Kaczmarek", "Marek Svoboda"),
     *("Fatima El Amrani", "Youssef Haddad", "Ingrid Solberg", "Nikos Pappas", "Giulia Conti", "Aleksandra Ilić"),
     *("Sanjay Rao", "Mei-Ling Chou", "Ahmed Farouk", "Beatriz Ramos", "Oskar Lindqvist", "Hana Kimura"),

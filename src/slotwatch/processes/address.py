@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from slotwatch.config import Settings
 from slotwatch.domain.errors import SlotwatchError
 from slotwatch.storage.embedded import EmbeddedPostgres, EmbeddedSettings
 from slotwatch.storage.embedded_postmaster import read_postmaster
 
-__all__ = ["NoDatabase", "data_dir", "database_url", "running_embedded_url", "scratch_database", "without_password"]
+__all__ = ["NoDatabase", "database_url", "running_embedded_url", "scratch_database"]
 
 _OWNER = "slotwatch"
 
@@ -21,11 +21,6 @@ class NoDatabase(SlotwatchError):
     """There is no database to work on: set DATABASE_URL, or start `slotwatch up` on this machine."""
 
     code = "no_database"
-
-
-def data_dir(settings: Settings) -> Path:
-    """The folder of everything that slotwatch keeps on this machine."""
-    return Path(settings.embedded.data_dir).expanduser().absolute()
 
 
 @contextmanager
@@ -49,7 +44,7 @@ def database_url(settings: Settings, *, may_start: bool = False) -> Iterator[str
 
 def running_embedded_url(settings: Settings) -> str | None:
     """The address of the embedded server that another slotwatch runs on this data folder, if one does."""
-    home = data_dir(settings) / "postgres"
+    home = settings.data_dir / "postgres"
     try:
         postmaster = read_postmaster(home / "data")
         password = json.loads((home / "credentials.json").read_text())[_OWNER]
@@ -69,12 +64,3 @@ def scratch_database() -> Iterator[str]:
         server = EmbeddedPostgres(EmbeddedSettings(data_dir=folder), options={"fsync": "off"})
         with server:
             yield server.url
-
-
-def without_password(url: str) -> str:
-    """The address as it may be shown."""
-    parts = urlsplit(url)
-    host = parts.hostname or "localhost"
-    port = f":{parts.port}" if parts.port else ""
-    user = f"{parts.username}@" if parts.username else ""
-    return f"{parts.scheme}://{user}{host}{port}{parts.path}"

@@ -11,6 +11,7 @@ from slotwatch.processes.http import HttpServer, Listener
 from slotwatch.processes.supervise import Part
 from slotwatch.storage.clock import Clock
 from slotwatch.usecases.desk import Desk
+from slotwatch.web.pages.town import TownGuide
 
 __all__ = ["Place", "hire_web", "hire_workers", "open_desk"]
 
@@ -63,8 +64,8 @@ async def open_desk(place: Place) -> tuple[Desk, list[Part]]:
     return wiring.build_desk(settings, database, clock, hint), [Part("hints", hints.run)]
 
 
-def hire_web(place: Place, desk: Desk, listener: Listener, *, demo: bool) -> list[Part]:
+def hire_web(place: Place, desk: Desk, listener: Listener, town: TownGuide | None = None) -> list[Part]:
     """The web application on that listener, and its heartbeat."""
-    app = wiring.build_web(place.settings, desk, demo=demo)
+    app = wiring.build_web(place.settings, desk, town)
     heart = wiring.build_heart("api", desk.database, place.clock)
     return [Part("web", HttpServer(app, listener).run), Part("heartbeat", heart.run)]

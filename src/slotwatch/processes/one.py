@@ -5,12 +5,13 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from slotwatch.config import Settings
-from slotwatch.processes.address import database_url, without_password
+from slotwatch.config import Settings, without_password
+from slotwatch.doctor.database import require_reachable
+from slotwatch.processes.address import database_url
 from slotwatch.processes.crews import Place, hire_web, hire_workers, open_desk
 from slotwatch.processes.http import Listener, listen
 from slotwatch.processes.logs import set_up_logging
-from slotwatch.processes.session import read_settings, require_reachable, run_loop, warn_of_unknown_settings
+from slotwatch.processes.session import read_settings, run_loop, warn_of_unknown_settings
 from slotwatch.processes.supervise import Part, stop_on_signals, supervise
 from slotwatch.storage import migrate
 from slotwatch.storage.clock import DatabaseClock
@@ -47,7 +48,7 @@ async def _serve(settings: Settings, url: str, listener: Listener) -> None:
     async with AsyncExitStack() as stack:
         place = await _ready(settings, url, stack)
         desk, parts = await open_desk(place)
-        parts += hire_web(place, desk, listener, demo=False)
+        parts += hire_web(place, desk, listener)
         _log.info("serving", action="serve_started", url=listener.url, database=without_password(url))
         if not listener.is_local:
             _log.warning("other machines can reach this without encryption: put a TLS proxy before it", action="open")

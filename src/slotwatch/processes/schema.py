@@ -5,8 +5,10 @@ import asyncio
 import msgspec
 from rich.console import Console
 
-from slotwatch.processes.address import database_url, scratch_database, without_password
-from slotwatch.processes.session import read_settings, require_reachable, run_loop
+from slotwatch.config import without_password
+from slotwatch.doctor.database import require_reachable
+from slotwatch.processes.address import database_url, scratch_database
+from slotwatch.processes.session import read_settings, run_loop
 from slotwatch.storage import migrate
 
 __all__ = ["run_check", "run_status", "run_upgrade"]

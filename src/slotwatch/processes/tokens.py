@@ -7,9 +7,8 @@ import msgspec
 
 from slotwatch.domain.errors import InvalidInput
 from slotwatch.domain.ids import parse_ref
-from slotwatch.processes.address import data_dir
 from slotwatch.processes.session import read_settings
-from slotwatch.web.auth import load_signer
+from slotwatch.wiring import build_signer
 
 __all__ = ["TokenWish", "run_token"]
 
@@ -31,7 +30,7 @@ def run_token(wish: TokenWish) -> None:
     settings = read_settings()
     if not 0 < wish.hours <= 24 * 366:
         raise InvalidInput("A token is good for more than 0 hours and at most a year.")
-    signer = load_signer(settings.web, data_dir(settings))
+    signer = build_signer(settings)
     try:
         token = signer.issue(
             wish.subject,

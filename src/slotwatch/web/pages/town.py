@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import MediaType, Response, get
+from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from slotwatch.domain.ids import booking_ref
 from slotwatch.domain.lifecycle import EndReason, State
 from slotwatch.storage.statements import load_sql
 from slotwatch.usecases.desk import Desk
+from slotwatch.web.pages.rendering import page
 
 __all__ = ["TownGuide", "town_pages"]
 
@@ -79,31 +78,21 @@ class _Line:
     until: int | None
 
 
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("slotwatch.web", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-
-
 def town_pages(desk: Desk, guide: TownGuide) -> list[HTTPRouteHandler]:
     """The page, and the part of it that renews itself."""
 
-    @get("/town", include_in_schema=False, media_type=MediaType.HTML)
-    async def town() -> Response[str]:
+    @get("/town", include_in_schema=False)
+    async def show_town() -> Response[str]:
+        """GET /town."""
         board = await _board(desk)
-        page = _templates().get_template("town.html")
-        return _html(page.render(grace=guide.grace_minutes, commands=guide.commands(board["now"]), **board))
+        return page("town.html", grace=guide.grace_minutes, commands=guide.commands(board["now"]), **board)
 
-    @get("/town/board", include_in_schema=False, media_type=MediaType.HTML)
-    async def board() -> Response[str]:
-        return _html(_templates().get_template("town_board.html").render(**await _board(desk)))
+    @get("/town/board", include_in_schema=False)
+    async def show_board() -> Response[str]:
+        """GET /town/board: the part that changes, for the script that renews it."""
+        return page("town_board.html", **await _board(desk))
 
-    return [town, board]
-
-
-def _html(text: str) -> Response[str]:
-    return Response(text, media_type=MediaType.HTML, headers={"cache-control": "no-store"})
+    return [show_town, show_board]
 
 
 async def _board(desk: Desk) -> dict[str, Any]:
