@@ -6,13 +6,13 @@ WITH clock AS MATERIALIZED (
 ), waiting AS (
     SELECT c.channel,
            (SELECT count(*) FROM (SELECT FROM delivery AS d
-             WHERE d.state = 'pending' AND d.channel = c.channel LIMIT :most) AS some) AS pending,
+             WHERE d.state = 'pending' AND d.channel = c.channel LIMIT :most) AS capped) AS pending,
            (SELECT count(*) FROM (SELECT FROM delivery AS d
              WHERE d.state IN ('failed', 'set_aside') AND d.state = 'failed' AND d.channel = c.channel
-             LIMIT :most) AS some) AS failed,
+             LIMIT :most) AS capped) AS failed,
            (SELECT count(*) FROM (SELECT FROM delivery AS d
              WHERE d.state IN ('failed', 'set_aside') AND d.state = 'set_aside' AND d.channel = c.channel
-             LIMIT :most) AS some) AS set_aside,
+             LIMIT :most) AS capped) AS set_aside,
            (SELECT min(first.next_attempt_at) FROM unnest(:urgencies::smallint[]) AS u(urgency)
              CROSS JOIN LATERAL (SELECT d.next_attempt_at FROM delivery AS d
                    WHERE d.state = 'pending' AND d.channel = c.channel AND d.urgency = u.urgency
@@ -22,8 +22,8 @@ WITH clock AS MATERIALIZED (
 SELECT clock.now, w.channel, w.pending, w.failed, w.set_aside,
        greatest(clock.now - w.oldest, interval '0') AS waits,
        (SELECT count(*) FROM (SELECT FROM booking AS b
-         WHERE b.due_at <= clock.now AND NOT b.set_aside LIMIT :most) AS some) AS due,
-       (SELECT count(*) FROM (SELECT FROM booking AS b WHERE b.set_aside LIMIT :most) AS some) AS bookings_set_aside,
+         WHERE b.due_at <= clock.now AND NOT b.set_aside LIMIT :most) AS capped) AS due,
+       (SELECT count(*) FROM (SELECT FROM booking AS b WHERE b.set_aside LIMIT :most) AS capped) AS bookings_set_aside,
        greatest(clock.now - (SELECT b.due_at FROM booking AS b
          WHERE b.due_at IS NOT NULL AND NOT b.set_aside ORDER BY b.due_at, b.id LIMIT 1), interval '0') AS lag,
        (SELECT count(*) FROM outage) AS outages

@@ -12,7 +12,7 @@ from litestar import Litestar
 
 from slotwatch.domain.ids import ref
 from slotwatch.domain.notices import Channel
-from slotwatch.engine.advance import AdvanceSettings, Advancer
+from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.storage.database import Database
 from slotwatch.usecases.desk import Desk
 from tests.integration.web.conftest import Api, bearer, client_of, make_app

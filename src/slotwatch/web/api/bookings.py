@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import Response, get, post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from slotwatch.domain import errors
 from slotwatch.domain.booking import Booking, CheckInMethod
@@ -168,7 +169,7 @@ def _cursor(view: BookingView) -> str:
 
 
 @get(_ONE, opt=declared(Operation("See one booking", BookingOut, _TAG, errors=(errors.NotFound,))))
-async def show_booking(request: ApiRequest, booking_id: str) -> Response[bytes]:
+async def show_booking(request: ApiRequest, booking_id: FromPath[str]) -> Response[bytes]:
     """GET /api/users/bookings/{bookingId}."""
     desk, number = _desk(request), parse_booking_ref(booking_id)
     driver_id = await _driver_id(request)
@@ -194,7 +195,7 @@ async def show_booking(request: ApiRequest, booking_id: str) -> Response[bytes]:
         )
     ),
 )
-async def pay_booking(request: ApiRequest, booking_id: str) -> Response[bytes]:
+async def pay_booking(request: ApiRequest, booking_id: FromPath[str]) -> Response[bytes]:
     """POST /api/users/bookings/{bookingId}/payment."""
     await read_body(request, EmptyRequest, required=False)
     desk, number = _desk(request), parse_booking_ref(booking_id)
@@ -226,7 +227,7 @@ async def pay_booking(request: ApiRequest, booking_id: str) -> Response[bytes]:
         )
     ),
 )
-async def check_in_booking(request: ApiRequest, booking_id: str) -> Response[bytes]:
+async def check_in_booking(request: ApiRequest, booking_id: FromPath[str]) -> Response[bytes]:
     """PUT /api/users/bookings/{bookingId}/checkin."""
     asked = await read_body(request, CheckInRequest)
     desk, number, attempt = _desk(request), parse_booking_ref(booking_id), _attempt(asked)
@@ -254,7 +255,7 @@ async def check_in_booking(request: ApiRequest, booking_id: str) -> Response[byt
         )
     ),
 )
-async def cancel_booking(request: ApiRequest, booking_id: str) -> Response[bytes]:
+async def cancel_booking(request: ApiRequest, booking_id: FromPath[str]) -> Response[bytes]:
     """POST /api/users/bookings/{bookingId}/cancel."""
     asked = await read_body(request, CancelRequest, required=False)
     desk, number = _desk(request), parse_booking_ref(booking_id)
@@ -282,7 +283,7 @@ async def cancel_booking(request: ApiRequest, booking_id: str) -> Response[bytes
         )
     ),
 )
-async def finish_booking(request: ApiRequest, booking_id: str) -> Response[bytes]:
+async def finish_booking(request: ApiRequest, booking_id: FromPath[str]) -> Response[bytes]:
     """POST /api/users/bookings/{bookingId}/finish."""
     await read_body(request, EmptyRequest, required=False)
     desk, number = _desk(request), parse_booking_ref(booking_id)

@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from slotwatch.domain import errors
 from slotwatch.domain.ids import booking_ref, parse_booking_ref
@@ -119,7 +120,7 @@ class EvidenceOut(Out):
     f"{_ONE}/evidence",
     opt=declared(Operation("See why it ended as it did", EvidenceOut, "Drivers", errors=(errors.NotFound,))),
 )
-async def show_evidence(request: ApiRequest, booking_id: str) -> Response[bytes]:
+async def show_evidence(request: ApiRequest, booking_id: FromPath[str]) -> Response[bytes]:
     """GET /api/users/bookings/{bookingId}/evidence."""
     number = parse_booking_ref(booking_id)
     drivers: DriverBook = request.app.state.drivers
@@ -142,7 +143,7 @@ async def show_evidence(request: ApiRequest, booking_id: str) -> Response[bytes]
         )
     ),
 )
-async def dispute_booking(request: ApiRequest, booking_id: str) -> Response[bytes]:
+async def dispute_booking(request: ApiRequest, booking_id: FromPath[str]) -> Response[bytes]:
     """POST /api/users/bookings/{bookingId}/dispute."""
     asked = await read_body(request, DisputeRequest)
     number = parse_booking_ref(booking_id)

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from slotwatch.domain.errors import InvalidInput, NotFound
 from slotwatch.domain.ids import parse_ref, ref
@@ -158,7 +159,7 @@ async def list_stations(request: ApiRequest) -> Response[bytes]:
         Operation("See the free slots of a day", Availability, _TAG, query=AvailabilityQuery, errors=(NotFound,))
     ),
 )
-async def show_availability(request: ApiRequest, station_id: str) -> Response[bytes]:
+async def show_availability(request: ApiRequest, station_id: FromPath[str]) -> Response[bytes]:
     """GET /api/stations/{stationId}/availability."""
     query = read_query(request, AvailabilityQuery)
     if not 2000 <= query.date.year <= 2999:

@@ -8,6 +8,7 @@ from litestar import Request, Response, get
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.params import FromPath
 
 from slotwatch.domain.errors import NotFound
 from slotwatch.storage.inbox import StoredMessage, message, messages
@@ -55,13 +56,13 @@ async def show_inbox_list(request: Request[object, object, State]) -> Response[s
 
 
 @get("/inbox/{message_id:int}", include_in_schema=False)
-async def show_message(request: Request[object, object, State], message_id: int) -> Response[str]:
+async def show_message(request: Request[object, object, State], message_id: FromPath[int]) -> Response[str]:
     """GET /inbox/{id}."""
     return page("message.html", message=await _message(request, message_id))
 
 
 @get("/inbox/{message_id:int}/html", include_in_schema=False)
-async def show_message_html(request: Request[object, object, State], message_id: int) -> Response[str]:
+async def show_message_html(request: Request[object, object, State], message_id: FromPath[int]) -> Response[str]:
     """GET /inbox/{id}/html: the HTML of a mail, as it came, in a sandbox that runs and loads nothing."""
     found = await _message(request, message_id)
     if found.html is None:

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response, get
+from litestar.params import FromPath
 
 from slotwatch.domain.errors import NotFound
 from slotwatch.web.headers import PAGE_POLICY
@@ -46,7 +47,7 @@ def page(
 
 
 @get("/static/{name:str}", include_in_schema=False)
-async def send_static_file(name: str) -> Response[bytes]:
+async def send_static_file(name: FromPath[str]) -> Response[bytes]:
     """GET /static/…: our own style sheet and scripts. Their address changes when they do, so they may be kept."""
     found = _static_file(name)
     if found is None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 from litestar.datastructures import State
+from litestar.params import FromPath
 
 from slotwatch.domain.errors import SlotwatchError
 from slotwatch.domain.ids import booking_ref, parse_booking_ref
@@ -64,7 +65,7 @@ async def show_docs(request: Request[None, None, State]) -> Response[str]:
 
 
 @get("/bookings/{booking_id:str}", include_in_schema=False)
-async def show_booking_page(booking_id: str) -> Response[str]:
+async def show_booking_page(booking_id: FromPath[str]) -> Response[str]:
     """GET /bookings/…: where the links in messages lead. Says the same whether or not there is such a booking."""
     return page("booking.html", ref=booking_ref(parse_booking_ref(booking_id)))
 
