@@ -111,25 +111,21 @@ class Crew:
             for component in components or ("engine", "api"):
                 await self._hearts[component].beat(conn)
 
-    async def live_until(self, instant: datetime, *, beating: bool = False) -> None:
+    async def never_silent(self) -> None:
+        """From now on no silence counts as an outage, however time is moved."""
+        await self.execute("UPDATE pulse SET beat_at = 'infinity'")
+
+    async def live_until(self, instant: datetime) -> None:
         """Let time pass up to that instant, doing everything at the instant at which it is due."""
         while (due := await self._next(instant)) is not None:
-            while beating and due - self.clock.read() > timedelta(seconds=10):
-                self.clock.advance(timedelta(seconds=10))
-                await self.beat()
             self.clock.move_to(max(due, self.clock.read()))
-            if beating:
-                await self.beat()
             await self.work()
-        while beating and instant - self.clock.read() > timedelta(seconds=10):
-            self.clock.advance(timedelta(seconds=10))
-            await self.beat()
         self.clock.move_to(instant)
         await self.work()
 
-    async def live_for(self, duration: timedelta, *, beating: bool = False) -> None:
+    async def live_for(self, duration: timedelta) -> None:
         """As live_until."""
-        await self.live_until(self.clock.read() + duration, beating=beating)
+        await self.live_until(self.clock.read() + duration)
 
     async def _next(self, limit: datetime) -> datetime | None:
         due: datetime | None = await self.value(

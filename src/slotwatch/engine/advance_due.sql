@@ -16,8 +16,8 @@ WITH clock AS MATERIALIZED (
 ), expiring AS MATERIALIZED (  -- what speaks against a no-show: a check-in in time, our own outage, nobody was told
     SELECT b.id, proof.received_at, proof.method, fair.grace_ends_at AS owed,
            CASE WHEN proof.received_at IS NOT NULL THEN 'checked_in'
-                WHEN fair.grace_ends_at <= clock.now OR NOT told.so THEN 'no_fault'
-                WHEN fair.grace_ends_at IS NOT NULL THEN 'extended'
+                WHEN fair.grace_ends_at > clock.now THEN 'extended'  -- told of the new deadline, if not of the start
+                WHEN fair.grace_ends_at IS NOT NULL OR NOT told.so THEN 'no_fault'
                 ELSE 'time' END AS cause,
            CASE WHEN proof.received_at IS NULL AND fair.grace_ends_at IS NULL AND NOT told.so
                 THEN 'start_notice_not_sent' END AS end_reason
@@ -30,7 +30,8 @@ WITH clock AS MATERIALIZED (
            clock.now) AS grace_ends_at) AS fair
      CROSS JOIN LATERAL (SELECT EXISTS (
            SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
-            WHERE n.booking_id = b.id AND n.kind = 'slot_started' AND d.state IN ('sent', 'delivered')) AS so) AS told
+            WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended')
+              AND d.state IN ('sent', 'delivered')) AS so) AS told
       LEFT JOIN LATERAL (
            SELECT e.received_at, e.method FROM evidence AS e
             WHERE e.booking_id = b.id AND e.kind = 'check_in' AND e.valid
@@ -101,9 +102,11 @@ WITH clock AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING id, kind, valid_until
 ), queued AS (
-    INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)
+    INSERT INTO delivery (notice_id, channel, state, error, urgency, next_attempt_at)
     SELECT noted.id, plan.channel,
-           CASE WHEN noted.valid_until < clock.now THEN 'missed' ELSE 'pending' END, plan.urgency, clock.now
+           CASE WHEN noted.valid_until < clock.now THEN 'missed' ELSE 'pending' END,
+           CASE WHEN noted.valid_until < clock.now THEN 'its time had passed before it was due' END,
+           plan.urgency, clock.now
       FROM noted CROSS JOIN clock
       JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[])
            AS plan(kind, channel, urgency) ON plan.kind = noted.kind

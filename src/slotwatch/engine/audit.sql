@@ -45,8 +45,9 @@ WITH clock AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING id, kind, valid_until
 ), queued AS (
-    INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)
+    INSERT INTO delivery (notice_id, channel, state, error, urgency, next_attempt_at)
     SELECT w.id, plan.channel, CASE WHEN w.valid_until < clock.now THEN 'missed' ELSE 'pending' END,
+           CASE WHEN w.valid_until < clock.now THEN 'its time had passed before it was found missing' END,
            plan.urgency, clock.now
       FROM written AS w CROSS JOIN clock
       JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[])

@@ -19,8 +19,9 @@ WITH moved AS (
         ON CONFLICT DO NOTHING
     RETURNING id
 ), queued AS (
-    INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)
-    SELECT noted.id, channel, CASE WHEN :valid_until < :at THEN 'missed' ELSE 'pending' END, :urgency, :at
+    INSERT INTO delivery (notice_id, channel, state, error, urgency, next_attempt_at)
+    SELECT noted.id, channel, CASE WHEN :valid_until < :at THEN 'missed' ELSE 'pending' END,
+           CASE WHEN :valid_until < :at THEN 'its time had passed before it was due' END, :urgency, :at
       FROM noted CROSS JOIN unnest(:channels::text[]) AS channel
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
