@@ -60,8 +60,9 @@ def after_try(
         case Failed(error, retry_after):
             tries = delivery.attempts + 1
             next_at = now + max(backoff(tries, jitter), retry_after or timedelta(0))
-            fallback = _fallback(delivery, enabled) if tries >= _FALL_BACK_AFTER else None
-            if next_at > delivery.valid_until:
+            is_last = next_at > delivery.valid_until  # the other channel may still be in time
+            fallback = _fallback(delivery, enabled) if is_last or tries >= _FALL_BACK_AFTER else None
+            if is_last:
                 return Verdict(DeliveryState.MISSED, error, tried="failed", fallback=fallback)
             return Verdict(DeliveryState.PENDING, error, next_at, "failed", fallback=fallback)
 
