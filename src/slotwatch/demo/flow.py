@@ -96,7 +96,8 @@ class Flow:
 
     async def offer_to_visitor(self, now: datetime) -> Booking | None:
         """A paid booking for whoever holds the printed token; None when every bay kept for it is taken."""
-        slot = Slot(now + _VISITOR_LEAD, now + _VISITOR_LEAD + SHORTEST)
+        starts_at = (now + _VISITOR_LEAD).replace(microsecond=0)
+        slot = Slot(starts_at, starts_at + SHORTEST)
         for bay in self.town.kept_free[1:]:  # the first stays free for the printed command
             try:
                 booking = await book(self._desk, self.town.visitor, bay.connector_id, slot)

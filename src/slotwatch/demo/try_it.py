@@ -29,22 +29,22 @@ def commands(url: str, town: DemoTown, ready: Booking | None, now: datetime) -> 
             )
         )
     bay = town.kept_free[0]
-    starts_at = _full_minute(now + _LEAD)
+    starts_at = _round(now + _LEAD)
     slot = f'"startTime":"{_rfc3339(starts_at)}","endTime":"{_rfc3339(starts_at + _LENGTH)}"'
     listed += [
         (
-            f"Book {bay.label} at {bay.station} from {starts_at:%H:%M} UTC (works until then)",
+            f"Book {bay.label} at {bay.station} from {starts_at:%H:%M:%S} UTC (works until then)",
             f"BOOKING=$(curl -s -X POST {url}/api/users/bookings {_AUTHORIZATION} {_JSON}"
             f""" -d '{{"connectorId":"{ref("CN", bay.connector_id)}",{slot}}}'"""
             """ | tee /dev/stderr | grep -o '"bookingId":"[^"]*"' | head -n 1 | cut -d '"' -f 4)""",
         ),
         (
             "Pay for it: the slot is held for a minute",
-            f'curl -s -X POST "{url}/api/users/bookings/$BOOKING/payment" {_AUTHORIZATION}',
+            f'curl -s -X POST "{url}/api/users/bookings/$BOOKING/payment" {_AUTHORIZATION}; echo',
         ),
         (
-            f"Check in, from {starts_at - timedelta(minutes=1):%H:%M} UTC"
-            f" to {starts_at + timedelta(minutes=town.grace_minutes):%H:%M} UTC; or stay away and lose it",
+            f"Check in, from {starts_at - timedelta(minutes=1):%H:%M:%S}"
+            f" to {starts_at + timedelta(minutes=town.grace_minutes):%H:%M:%S} UTC; or stay away and lose it",
             _check_in(url, "$BOOKING"),
         ),
     ]
@@ -54,13 +54,14 @@ def commands(url: str, town: DemoTown, ready: Booking | None, now: datetime) -> 
 def _check_in(url: str, booking: str) -> str:
     return (
         f'curl -s -X PUT "{url}/api/users/bookings/{booking}/checkin" {_AUTHORIZATION} {_JSON}'
-        """ -d '{"method":"app"}'"""
+        """ -d '{"method":"app"}'; echo"""
     )
 
 
-def _full_minute(instant: datetime) -> datetime:
-    """The next full minute, so that people can read it."""
-    return (instant + timedelta(seconds=59)).replace(second=0, microsecond=0)
+def _round(instant: datetime) -> datetime:
+    """The next full ten seconds, so that people can read it."""
+    whole = instant.replace(microsecond=0) + timedelta(seconds=1)
+    return whole + timedelta(seconds=-whole.second % 10)
 
 
 def _rfc3339(instant: datetime) -> str:

@@ -21,8 +21,7 @@ _PROCESSES = Statement(
 _SET_ASIDE = Statement("SELECT id, state, step FROM booking WHERE set_aside ORDER BY id LIMIT 5")
 _AUDIT = Statement("SELECT findings, clock_timestamp() - at AS age FROM audit_run ORDER BY id DESC LIMIT 1")
 _OUTAGES = Statement(
-    "SELECT count(*) AS n, coalesce(sum(ended_at - began_at), interval '0') AS long, max(ended_at) AS latest"
-    " FROM outage WHERE ended_at > clock_timestamp() - interval '24 hours'"
+    "SELECT unusable_time(now - interval '24 hours', now) AS gone FROM (SELECT clock_timestamp() AS now) AS clock"
 )
 
 
@@ -80,11 +79,10 @@ async def check_audit(conn: Connection) -> list[Finding]:
 
 async def check_outages(conn: Connection) -> list[Finding]:
     """Our own outages of the last day."""
-    row = await _OUTAGES.fetchrow(conn)
-    assert row is not None
-    if not row["n"]:
+    gone = await _OUTAGES.fetchval(conn)
+    if not gone:
         return [ok("outages", "No outage of slotwatch itself in the last 24 hours.")]
-    says = f"{row['n']} outages of slotwatch itself in the last 24 hours, {_spoken(row['long'])} together."
+    says = f"slotwatch itself was down for {_spoken(gone)} of the last 24 hours."
     return [warn("outages", says, "Drivers got the time back. Run two of each process to be without gaps.")]
 
 

@@ -50,19 +50,15 @@ class Listener:
 
 def listen(host: str, port: int, *, or_next: bool = False) -> Listener:
     """Bind the address; 0 takes any free port, `or_next` the next free one. Raises CannotListen."""
-    busy: OSError | None = None
+    if not 0 <= port <= 65535:
+        raise CannotListen(f"{port} is no port: it must be between 0 and 65535.")
     for candidate in _candidates(port, or_next=or_next):
         try:
             return Listener(_bound(host, candidate), host)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise CannotListen(f"{host} port {candidate} cannot be listened on: {error.strerror}.") from error
-            busy = error
-        except OverflowError:
-            break
-    if busy is None:
-        raise CannotListen(f"{port} is no port: it must be between 0 and 65535.")
-    raise CannotListen(f"Port {port} of {host} is in use by another program: choose another with --port.") from busy
+    raise CannotListen(f"Port {port} of {host} is in use by another program: choose another with --port.")
 
 
 class HttpServer:

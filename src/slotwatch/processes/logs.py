@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -26,8 +27,11 @@ def set_up_logging(*, pretty: bool | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+    # Tracebacks without local variables: those hold tokens and addresses.
     renderers: list[Any] = (
-        [_console()] if pretty else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_without_action, _console()]
+        if pretty
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -41,6 +45,14 @@ def set_up_logging(*, pretty: bool | None = None) -> None:
     root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # a lost connection is told by whoever needed it
+
+
+def _without_action(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """`action` is for programs; a person reads the sentence."""
+    if event.get("level") == "info":
+        event.pop("action", None)
+    return event
 
 
 def _console() -> structlog.dev.ConsoleRenderer:
