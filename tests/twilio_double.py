@@ -51,9 +51,13 @@ class TwilioDouble:
     number: str = "+15551234567"
 
     def messages(self, to: str) -> list[dict[str, object]]:
-        """What the double keeps for `to`, newest first."""
-        answer = self._ask("GET", f"/2010-04-01/Accounts/{self.account_sid}/Messages.json", {"To": to})
-        found: list[dict[str, object]] = answer["messages"]  # type: ignore[assignment]
+        """The messages that the double keeps for `to`, newest first."""
+        return self.kept("Messages", to)
+
+    def kept(self, what: str, to: str) -> list[dict[str, object]]:
+        """The "Messages" or "Calls" that the double keeps for `to`, newest first."""
+        answer = self._ask("GET", f"/2010-04-01/Accounts/{self.account_sid}/{what}.json", {"To": to})
+        found: list[dict[str, object]] = answer[what.lower()]  # type: ignore[assignment]
         return found
 
     def move(self, message_sid: str, status: str) -> None:

@@ -64,7 +64,7 @@ class InboxChannel:
             async with asyncio.timeout(timeout):
                 return Accepted(await self._save(kept))
         except TimeoutError:
-            return Failed(f"the local inbox did not answer within {timeout:g} s")
+            return Failed(f"the local inbox did not answer within {round(timeout, 1):g} s")
         except Exception as error:  # the contract: whatever goes wrong in the store is an outcome, not an exception
             return Failed(plain(f"the local inbox could not keep the message: {error!r}"))
 

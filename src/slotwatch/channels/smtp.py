@@ -98,7 +98,7 @@ class SmtpChannel:
                 return await self._deliver(mail, progress)
         except Exception as error:  # the contract: trouble is an outcome, not an exception
             if deadline.expired():
-                return progress.failed(f"{self._server} did not answer within {allowed:g} s")
+                return progress.failed(f"{self._server} did not answer within {round(allowed, 1):g} s")
             return progress.failed(self._sentence(error))
 
     async def check(self) -> str | None:

@@ -137,7 +137,8 @@ class TwilioRest:
                 answer = await self._ask("POST", f"/{resource}.json", progress, key=key, form=form)
             return self._outcome(*answer)
         except Exception as error:  # the contract: trouble is an outcome, not an exception
-            words = f"Twilio did not answer within {progress.allowed:g} s" if deadline.expired() else _sentence(error)
+            late = f"Twilio did not answer within {round(progress.allowed, 1):g} s"
+            words = late if deadline.expired() else _sentence(error)
             return self._lost(words, progress)
 
     async def check(self) -> str | None:

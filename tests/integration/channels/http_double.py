@@ -1,4 +1,4 @@
-"""A small HTTP server that plays Twilio's message endpoint and every misbehaviour that `emulate` does not offer."""
+"""A small HTTP server that plays Twilio, a push service or an app, with every misbehaviour that ready doubles lack."""
 
 import asyncio
 import contextlib
@@ -24,15 +24,22 @@ class Request:
     headers: dict[str, str]
     form: dict[str, str]
     connection: int
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        """What was asked for."""
+        return self.line.split(" ")[1]
 
 
 @dataclass
 class HttpDouble:
-    """What was asked, and what to answer: by the `To` of the form, else 201 as Twilio gives it."""
+    """What was asked, and what to answer: by the `To` of the form or the path, else 201 as Twilio gives it."""
 
     answers: dict[str, bytes] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     account: bytes = b""  # the answer to a question about the account
+    otherwise: bytes | None = None  # the answer to whom nothing else is said
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
     server: Listener = field(default_factory=Listener)
 
@@ -53,7 +60,7 @@ class HttpDouble:
             if request.line.startswith("GET "):
                 writer.write(self.account)
                 continue
-            answer = self.answers.get(request.form.get("To", ""), self._taken())
+            answer = self.answers.get(request.form.get("To") or request.path) or self.otherwise or self._taken(request)
             if answer == HANG:
                 self.hanging.set()
                 await reader.read()  # until the client gives up
@@ -68,8 +75,9 @@ class HttpDouble:
             writer.write(answer)
             await writer.drain()
 
-    def _taken(self) -> bytes:
-        return reply(201, {"sid": f"SM{len(self.requests):032x}", "status": "queued", "error_code": None})
+    def _taken(self, request: Request) -> bytes:
+        sid = "CA" if request.path.endswith("/Calls.json") else "SM"
+        return reply(201, {"sid": f"{sid}{len(self.requests):032x}", "status": "queued", "error_code": None})
 
 
 @contextlib.asynccontextmanager
@@ -103,5 +111,5 @@ async def _read_request(reader: asyncio.StreamReader, connection: int) -> Reques
     line, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (header.partition(":") for header in rest if header)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-    return Request(line, headers, form, connection)
+    form = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+    return Request(line, headers, form, connection, body)

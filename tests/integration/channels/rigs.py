@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any, Protocol
 
 from slotwatch.channels import (
     Channel,
@@ -17,13 +17,17 @@ from slotwatch.channels import (
     SmtpSettings,
     TwilioSettings,
     TwilioSms,
+    VoiceChannel,
+    VoiceSettings,
+    WhatsAppChannel,
+    WhatsAppSettings,
 )
 from tests import mail_sink
 from tests.integration.channels import http_double
 from tests.mail_sink import MailSink
 from tests.twilio_double import TwilioDouble
 
-__all__ = ["ACCOUNT_SID", "RIGS", "Mood", "Rig", "emulate_rig"]
+__all__ = ["ACCOUNT_SID", "RIGS", "Mood", "Rig", "emulate_rig", "twilio_settings", "voice", "whatsapp"]
 
 _FRESH = itertools.count(2_000_000)
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
@@ -93,31 +97,27 @@ class SmtpRig:
 
 
 class TwilioRig:
-    _NUMBERS = {  # noqa: RUF012
+    """SMS, WhatsApp or voice before the HTTP double; `prefix` is what Twilio writes before the number."""
+
+    _ANSWERS = {  # noqa: RUF012
         Mood.REFUSES: ("+41790000001", http_double.twilio_error(400, 21610, "unsubscribed")),
         Mood.STUMBLES: ("+41790000002", http_double.twilio_error(503, 20503, "unavailable")),
         Mood.HANGS: ("+41790000003", http_double.HANG),
         Mood.DROPS: ("+41790000004", http_double.DROP),
     }
 
-    def __init__(self, double: http_double.HttpDouble) -> None:
+    def __init__(
+        self, double: http_double.HttpDouble, make: Callable[[TwilioSettings], Channel] = TwilioSms, prefix: str = ""
+    ) -> None:
         self.double = double
-        self.channel: Channel = TwilioSms(
-            TwilioSettings(
-                account_sid=ACCOUNT_SID,
-                auth_token="secret",
-                sender="+15550001111",
-                base_url=double.base_url,
-                connections=1,
-            )
-        )
-        double.answers.update(self._NUMBERS.values())
+        self.channel: Channel = make(twilio_settings(double.base_url))
+        double.answers.update({prefix + number: answer for number, answer in self._ANSWERS.values()})
 
     def message(self, key: str = "delivery-1") -> Message:
         return Message(key=key, to="+41791234567", subject=None, text="Your slot begins. Go.")
 
     def troubled(self, mood: Mood) -> Message:
-        return Message(key="delivery-1", to=self._NUMBERS[mood][0], subject=None, text="Your slot begins. Go.")
+        return Message(key="delivery-1", to=self._ANSWERS[mood][0], subject=None, text="Your slot begins. Go.")
 
     def identities(self) -> list[str]:
         return [request.headers["i-twilio-idempotency-token"] for request in self.double.requests]
@@ -129,21 +129,37 @@ class TwilioRig:
         await asyncio.wait_for(self.double.hanging.wait(), 5)
 
 
+def twilio_settings(base_url: str, **changes: Any) -> TwilioSettings:
+    """An account before a double."""
+    given = {"account_sid": ACCOUNT_SID, "auth_token": "secret", "sender": "+15550001111", "connections": 1, **changes}
+    return TwilioSettings(base_url=base_url, **given)
+
+
+def whatsapp(twilio: TwilioSettings) -> Channel:
+    """WhatsApp from a number of ours."""
+    return WhatsAppChannel(twilio, WhatsAppSettings(sender="+15550002222"))
+
+
+def voice(twilio: TwilioSettings) -> Channel:
+    """Calls from a number of ours."""
+    return VoiceChannel(twilio, VoiceSettings(sender=twilio.sender))
+
+
 class EmulateRig:
     """The Twilio-compatible server. It takes messages for real, but cannot misbehave and keeps no idempotency token."""
 
-    def __init__(self, double: TwilioDouble, to: str) -> None:
+    def __init__(
+        self,
+        double: TwilioDouble,
+        to: str,
+        make: Callable[[TwilioSettings], Channel] = TwilioSms,
+        kept: str = "Messages",
+    ) -> None:
         self._double = double
         self._to = to
-        self.channel: Channel = TwilioSms(
-            TwilioSettings(
-                account_sid=double.account_sid,
-                auth_token=double.auth_token,
-                sender=double.number,
-                base_url=double.base_url,
-                connections=1,
-            )
-        )
+        self._kept = kept
+        own = {"account_sid": double.account_sid, "auth_token": double.auth_token, "sender": double.number}
+        self.channel: Channel = make(twilio_settings(double.base_url, **own))
 
     def message(self, key: str = "delivery-1") -> Message:
         return Message(key=key, to=self._to, subject=None, text="Your slot begins. Go.")
@@ -152,7 +168,7 @@ class EmulateRig:
         raise NotImplementedError(f"the Twilio-compatible server cannot do {mood.name}")
 
     def identities(self) -> list[str]:
-        return [str(kept["sid"]) for kept in self._double.messages(self._to)]
+        return [str(kept["sid"]) for kept in self._double.kept(self._kept, self._to)]
 
     def connections(self) -> int | None:
         return None
@@ -202,12 +218,17 @@ async def _smtp_rig() -> AsyncIterator[Rig]:
         await rig.channel.close()
 
 
-@contextlib.asynccontextmanager
-async def _twilio_rig() -> AsyncIterator[Rig]:
-    async with http_double.http_double() as double:
-        rig = TwilioRig(double)
-        yield rig
-        await rig.channel.close()
+def _twilio_rig(
+    make: Callable[[TwilioSettings], Channel] = TwilioSms, prefix: str = ""
+) -> Callable[[], AbstractAsyncContextManager[Rig]]:
+    @contextlib.asynccontextmanager
+    async def start() -> AsyncIterator[Rig]:
+        async with http_double.http_double() as double:
+            rig = TwilioRig(double, make, prefix)
+            yield rig
+            await rig.channel.close()
+
+    return start
 
 
 @contextlib.asynccontextmanager
@@ -216,15 +237,19 @@ async def _inbox_rig() -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
-async def emulate_rig(double: TwilioDouble) -> AsyncIterator[Rig]:
+async def emulate_rig(
+    double: TwilioDouble, make: Callable[[TwilioSettings], Channel] = TwilioSms, kept: str = "Messages"
+) -> AsyncIterator[Rig]:
     """A channel before the Twilio-compatible server, with a recipient of its own."""
-    rig = EmulateRig(double, f"+4179{next(_FRESH):07d}")
+    rig = EmulateRig(double, f"+4179{next(_FRESH):07d}", make, kept)
     yield rig
     await rig.channel.close()
 
 
 RIGS: dict[str, Callable[[], AbstractAsyncContextManager[Rig]]] = {
     "smtp": _smtp_rig,
-    "twilio": _twilio_rig,
+    "twilio": _twilio_rig(),
+    "whatsapp": _twilio_rig(whatsapp, "whatsapp:"),
+    "voice": _twilio_rig(voice),
     "inbox": _inbox_rig,
 }
