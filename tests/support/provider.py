@@ -34,7 +34,11 @@ class Provider:
         self.asked.append(message)
         if self.gate is not None:
             self.entered.set()
-            await self.gate.wait()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self.gate.wait()
+            except TimeoutError:
+                return Failed("no answer in time; it may have gone out")
         outcome = self.answer(message) if self.answer else Accepted(f"id-{message.key}")
         if isinstance(outcome, Accepted):
             self.taken.append(message)

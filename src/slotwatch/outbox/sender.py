@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import asyncpg
 import structlog
 
 from slotwatch.channels import Channel as Provider
@@ -65,12 +66,13 @@ class Sender:
         self._settings = settings
         self._enabled = frozenset(enabled)
         self._frontend_url = frontend_url
-        self._stopping = False
+        self._stop = asyncio.Event()
         self._slots = asyncio.Semaphore(provider.concurrency)
         self._random = random.Random()  # noqa: S311  # jitter, not a secret
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop` is set, then finish what is under way. A lost database is waited for."""
+        self._stop = stop
         lanes: set[asyncio.Task[SendReport]] = set()
         pause = 0.1
         while not stop.is_set():
@@ -79,26 +81,32 @@ class Sender:
             try:
                 full = await self._settled(lanes, lane)
                 pause = 0.1
-            except (Unavailable, *CONNECTION_ERRORS) as error:
-                _log.warning("the database is gone, trying again", action="outbox_waits", error=str(error))
+            except (Unavailable, *CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+                _log.warning("the database is in trouble, trying again", action="outbox_waits", error=str(error))
                 pause = min(pause * 2, _LONGEST_RECONNECT_PAUSE)
                 await self._clock.wait(timedelta(seconds=pause * (0.5 + self._random.random() / 2)), stop)
                 continue
             if not full and not stop.is_set():
                 await self._clock.wait(_POLL, self.wake, stop)
                 self.wake.clear()
-        self._stopping = True
         await asyncio.gather(*lanes, return_exceptions=True)
 
     async def _settled(self, lanes: set[asyncio.Task[SendReport]], newest: asyncio.Task[SendReport]) -> bool:
-        """Wait until a lane is free; whether the newest claim was full, so that more is likely waiting."""
-        await asyncio.wait({newest}, timeout=0.25)
-        while len(lanes) >= self._settings.lanes and all(not lane.done() for lane in lanes):
-            await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
+        """Wait until a lane is free or we stop; whether the newest claim was full, so that more is likely waiting."""
+        stopped = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({newest, stopped}, timeout=0.25, return_when=asyncio.FIRST_COMPLETED)
+            while len(lanes) >= self._settings.lanes and not any(task.done() for task in (stopped, *lanes)):
+                await asyncio.wait({stopped, *lanes}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
         finished = {lane for lane in lanes if lane.done()}
         lanes -= finished
-        reports = [lane.result() for lane in finished]
-        return newest not in finished or any(report.claimed >= self._settings.batch_size for report in reports)
+        for error in [lane.exception() for lane in finished]:
+            if error is not None:
+                raise error
+        full = any(lane.result().claimed >= self._settings.batch_size for lane in finished)
+        return newest not in finished or full
 
     async def run_once(self) -> SendReport:
         """Claim and send one batch; each result is recorded as soon as it is known."""
@@ -119,22 +127,32 @@ class Sender:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             results = [result for result in (task.result() for task in done) if result is not None]
             if results:
-                lost += len(results) - await self._record(results)
+                lost += len(results) - await self._record(results, claimed + settings.lease_seconds)
             for _, verdict in results:
                 states[verdict.state] = states.get(verdict.state, 0) + 1
         if batch:
             _log.debug("deliveries handled", action="deliveries_handled", channel=self.channel, states=states)
         return SendReport(len(batch), states, lost)
 
-    async def _record(self, results: list[tuple[Claimed, Verdict]]) -> int:
-        async with self._database.connection() as conn:
-            now = await self._clock.now(conn)
-            return await record(conn, self.channel, self._provider.provider, results, now)
+    async def _record(self, results: list[tuple[Claimed, Verdict]], lease_ends: float) -> int:
+        """Tried for as long as the lease is ours: what was sent must not be sent again because the database blinked."""
+        pause = 0.05
+        while True:
+            try:
+                async with self._database.connection() as conn:
+                    now = await self._clock.now(conn)
+                    return await record(conn, self.channel, self._provider.provider, results, now)
+            except (Unavailable, *CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+                if monotonic() + pause > lease_ends:
+                    raise
+                _log.warning("outcomes are not recorded yet", action="outcomes_wait", error=str(error))
+            await self._clock.wait(timedelta(seconds=pause))
+            pause = min(pause * 2, 1.0)
 
     async def _deliver(self, delivery: Claimed, claimed: float) -> tuple[Claimed, Verdict] | None:
         """The result for one delivery; None when our lease grew too old to act on: it is due again by itself."""
         async with self._slots:
-            if self._stopping:  # give the lease back, so that another process need not wait for it
+            if self._stop.is_set():  # give the lease back, so that another process need not wait for it
                 return delivery, Verdict(DeliveryState.PENDING, next_attempt_at=delivery.claimed_at)
             if monotonic() > claimed + self._settings.lease_seconds - self._settings.timeout_seconds:
                 return None

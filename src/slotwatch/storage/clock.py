@@ -74,7 +74,7 @@ class MovableClock:
 async def _first_of(events: Sequence[asyncio.Event], seconds: float) -> None:
     if any(event.is_set() for event in events):
         return
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    waiting = [asyncio.ensure_future(event.wait()) for event in events or [asyncio.Event()]]
     try:
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -1,0 +1,211 @@
+"""The senders' loops when things are gone for a while: the provider, the database, the process itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from slotwatch.domain.notices import Channel
+from slotwatch.outbox.sender import Sender
+from slotwatch.outbox.settings import SenderSettings
+from slotwatch.storage.embedded import EmbeddedPostgres
+from tests.conftest import NOON, Town
+from tests.support.crew import Crew, until
+from tests.support.provider import Provider, down
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+Cut = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+async def cut_connections(server: EmbeddedPostgres, database_url: str) -> AsyncIterator[Cut]:
+    """Ends every session on the test's database but its own, as a failover does."""
+    admin = await asyncpg.connect(server.superuser_url)
+    name = database_url.rsplit("/", 1)[1]
+
+    async def cut() -> None:
+        await admin.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+
+    yield cut
+    await admin.close()
+
+
+@dataclass
+class Running:
+    """Sender loops under way."""
+
+    stop: asyncio.Event
+    tasks: list[asyncio.Task[None]]
+
+    async def end(self) -> float:
+        """Ask them to stop; how many seconds that took."""
+        began = asyncio.get_running_loop().time()
+        self.stop.set()
+        await asyncio.gather(*self.tasks)
+        return asyncio.get_running_loop().time() - began
+
+
+def _run(*senders: Sender) -> Running:
+    stop = asyncio.Event()
+    return Running(stop, [asyncio.create_task(sender.run(stop)) for sender in senders])
+
+
+async def _sent(crew: Crew, count: int) -> None:
+    async def enough() -> bool:
+        try:
+            return bool(await crew.value("SELECT count(*) FROM delivery WHERE state = 'sent'") >= count)
+        except Exception:  # the connection that we look by was cut, too
+            return False
+
+    await until(enough)
+
+
+async def test_a_running_sender_sends_what_comes_and_stops_at_once_when_idle(crew: Crew, town: Town) -> None:
+    running = _run(*crew.senders.values())
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    await _sent(crew, 2)
+    assert await running.end() < 2
+
+
+async def test_a_stopping_sender_finishes_what_is_under_way_and_gives_the_rest_back(crew: Crew, town: Town) -> None:
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.booked(town.stranger, town.connectors[1], town.slot())
+    narrow = Provider(Channel.EMAIL, concurrency=1)
+    narrow.gate = asyncio.Event()
+    running = _run(crew.sender(narrow))
+    await narrow.entered.wait()
+    running.stop.set()
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.2, narrow.gate.set)
+    assert await running.end() < 5
+    assert len(narrow.taken) == 1
+    rows = await crew.rows("SELECT state, next_attempt_at FROM delivery WHERE channel = 'email' ORDER BY state")
+    assert [tuple(row) for row in rows] == [("pending", NOON), ("sent", NOON + 30 * SECOND)]
+    await crew.deliver()
+    assert len(crew.mail.taken) == 1, "at once, without waiting for a lease to lapse"
+
+
+async def test_a_hanging_provider_delays_a_stop_by_no_more_than_the_time_one_try_may_take(
+    crew: Crew, town: Town
+) -> None:
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    provider = Provider(Channel.EMAIL)
+    provider.gate = asyncio.Event()  # never opened
+    running = _run(crew.sender(provider, SenderSettings(lease_seconds=1, timeout_seconds=0.5, lanes=1)))
+    await provider.entered.wait()
+    assert await running.end() < 2
+    assert await crew.rows("SELECT FROM attempt WHERE outcome = 'failed'")
+
+
+async def test_a_database_that_blinks_while_the_provider_answers_doubles_nothing(
+    crew: Crew, town: Town, server: EmbeddedPostgres, database_url: str, cut_connections: Cut
+) -> None:
+    """It drops everybody while the provider holds four messages and lets nobody in when they are accepted."""
+    for n, connector in enumerate(town.connectors):
+        await crew.booked((town.driver, town.stranger)[n % 2], connector, town.slot())
+    crew.mail.gate = asyncio.Event()
+    running = _run(crew.senders[Channel.EMAIL])
+    await until(lambda: _true(len(crew.mail.asked) == 4))
+    admin = await asyncpg.connect(server.superuser_url)
+    name = database_url.rsplit("/", 1)[1]
+    await admin.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
+    await cut_connections()
+    crew.mail.gate.set()
+    await until(lambda: _true(len(crew.mail.taken) == 4))
+    await asyncio.sleep(0.3)  # the first tries to record fail
+    await admin.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
+    await admin.close()
+    await _sent(crew, 4)
+    crew.clock.advance(MINUTE)
+    await crew.deliver()
+    await running.end()
+    assert len(crew.mail.taken) == 4
+    assert await crew.value("SELECT max(lease) FROM delivery WHERE channel = 'email'") == 1
+
+
+async def _true(condition: bool) -> bool:
+    return condition
+
+
+async def test_a_sender_reconnects_after_every_cut(crew: Crew, town: Town, cut_connections: Cut) -> None:
+    running = _run(*crew.senders.values())
+    for n, connector in enumerate(town.connectors):
+        await _again(
+            lambda n=n, connector=connector: crew.booked(  # type: ignore[misc]
+                (town.driver, town.stranger)[n % 2], connector, town.slot()
+            )
+        )
+        await cut_connections()
+    await _sent(crew, 6)
+    await running.end()
+    assert sorted(crew.mail.keys) == sorted(set(crew.mail.keys))
+
+
+async def _again(action: Callable[[], Awaitable[object]]) -> None:
+    """As a client does that is told to come back."""
+    for _ in range(5):
+        try:
+            await action()
+        except Exception:  # the pool still holds connections that were cut
+            continue
+        return
+
+
+async def test_an_error_of_a_statement_does_not_end_the_loop(crew: Crew, town: Town) -> None:
+    """Such as a table that a migration keeps locked."""
+    running = _run(crew.senders[Channel.EMAIL])
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    await _sent(crew, 1)
+    await crew.execute("ALTER TABLE station RENAME COLUMN zone TO gone")
+    await asyncio.wait(running.tasks, timeout=0.5)
+    assert not running.tasks[0].done()
+    await crew.execute("ALTER TABLE station RENAME COLUMN gone TO zone")
+    await crew.booked(town.driver, town.connectors[1], town.slot())
+    await _sent(crew, 2)
+    await running.end()
+
+
+async def test_mail_that_is_down_for_an_hour_is_retried_the_urgent_first_and_the_stale_missed(
+    crew: Crew, town: Town
+) -> None:
+    """Down from 13:00, when four slots begin, to 14:00; nobody has a phone."""
+    await crew.execute("UPDATE driver SET phone = NULL")
+    bookings = [
+        await crew.booked((town.driver, town.stranger)[n % 2], connector, town.slot(length=2 * HOUR))
+        for n, connector in enumerate(town.connectors)
+    ]
+    later = await crew.booked(town.driver, town.other_connector, town.slot(starts_in=timedelta(hours=2, minutes=5)))
+    await crew.live_until(NOON + HOUR - SECOND)
+    crew.mail.answer = down
+    for booking in bookings[:2]:
+        await crew.checked_in(booking)
+    await crew.live_until(NOON + 2 * HOUR)
+    tries = await crew.value(
+        "SELECT max(attempts) FROM delivery AS d JOIN notice AS n ON n.id = d.notice_id WHERE kind = 'checked_in'"
+    )
+    assert 10 <= tries <= 14, "4, 8, 16 ... seconds apart, then every ten minutes"
+    crew.mail.answer = None
+    crew.clock.move_to(later.timeline.starts_at)
+    await crew.engine()
+    before = len(crew.mail.taken)
+    one_by_one = crew.sender(crew.mail, SenderSettings(batch_size=1))
+    crew.clock.advance(10 * MINUTE)
+    await crew.engine()
+    while (await one_by_one.run_once()).claimed:
+        pass
+    subjects = [str(mail.subject) for mail in crew.mail.taken[before:]]
+    assert subjects[0].startswith("Your slot has begun")
+    assert sorted(subject.split(" at ")[0].split(":")[0] for subject in subjects) == [
+        *("Checked in", "Checked in"),
+        *("Your slot", "Your slot"),
+        "Your slot has begun",
+    ]
+    for booking in bookings[2:]:
+        assert await crew.deliveries(booking, "slot_started") == {"email": "missed", "sms": "suppressed"}
+        assert await crew.deliveries(booking, "slot_voided") == {"email": "sent", "sms": "suppressed"}
