@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slotwatch.bench.crew import Child, crew
-from slotwatch.bench.report import Steps, median, spread
+from slotwatch.bench.report import Steps, medians, spread
 from slotwatch.bench.seed import Wave, open_connection, seed
 from slotwatch.domain.notices import Channel
 from slotwatch.storage.clock import DatabaseClock, monotonic
@@ -52,27 +52,22 @@ async def measure_boundary(url: str, size: BoundarySize, steps: Steps) -> dict[s
             steps.begin(f"round {number} of {size.rounds}, the limit")
             limit, seed_seconds = await _limit(conn, size)
             steps.begin(f"round {number} of {size.rounds}, {size.workers} worker(s)")
-            rounds.append({"limit_per_second": limit, **await _engine(conn, url, size, seed_seconds)})
+            ours = await _engine(conn, url, size, seed_seconds)
+            ratio = ours["bookings_per_second"] / limit
+            rounds.append({**ours, "limit_per_second": limit, "ratio_to_limit": ratio})
     finally:
         await conn.close()
-    limit_per_second = median([each["limit_per_second"] for each in rounds])
-    ours = median([each["bookings_per_second"] for each in rounds])
     return {
         "bench": "boundary",
         "bookings": size.bookings,
         "workers": size.workers,
-        "bookings_per_second": ours,
-        "limit_per_second": limit_per_second,
-        "ratio_to_limit": round(ours / limit_per_second, 3),
+        **medians(rounds),
         "target_ratio": _TARGETS.get(size.workers),
-        "lateness_ms": {
-            name: median([each["lateness_ms"][name] for each in rounds]) for name in rounds[0]["lateness_ms"]
-        },
         "rounds": rounds,
     }
 
 
-async def _limit(conn: Connection, size: BoundarySize) -> tuple[int, float]:
+async def _limit(conn: Connection, size: BoundarySize) -> tuple[float, float]:
     """Bookings a second of one statement that asks nothing and writes the same rows; and how long seeding took."""
     began = monotonic()
     await seed(conn, Wave(size.bookings, size.bookings, _LONG_AGO))
@@ -80,7 +75,7 @@ async def _limit(conn: Connection, size: BoundarySize) -> tuple[int, float]:
     await _LIMIT.execute(conn, channels=list(Channel))
     seconds = monotonic() - seeded
     await _check(conn, size)
-    return round(size.bookings / seconds), seeded - began
+    return size.bookings / seconds, seeded - began
 
 
 async def _engine(conn: Connection, url: str, size: BoundarySize, seed_seconds: float) -> dict[str, Any]:
@@ -96,7 +91,7 @@ async def _engine(conn: Connection, url: str, size: BoundarySize, seed_seconds: 
     seconds = (max(batch.known for batch in batches) - due_at).total_seconds()
     late = [(batch.known - due_at).total_seconds() * 1000 for batch in batches for _ in range(batch.moved)]
     return {
-        "bookings_per_second": round(size.bookings / seconds),
+        "bookings_per_second": size.bookings / seconds,
         "lateness_ms": spread(late),
         "batches": len(batches),
     }

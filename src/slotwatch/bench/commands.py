@@ -37,6 +37,17 @@ def boundary(
     _measure("boundary", 2 * rounds, lambda url, steps: measure_boundary(url, size, steps), json, database_url)
 
 
+@app.command(name="check-in")
+def check_in(
+    *, connections: Count = 32, each: Count = 100, rounds: Count = 9, json: Json = False, database_url: Server = None
+) -> None:
+    """Check-ins from many connections at once, beside `pgbench` with the same prepared statements, and over HTTP."""
+    from slotwatch.bench.check_in import CheckInSize, measure_check_in
+
+    size = CheckInSize(connections, each, rounds)
+    _measure("check-in", 1 + rounds, lambda url, steps: measure_check_in(url, size, steps), json, database_url)
+
+
 @app.command
 def outbox(
     *,

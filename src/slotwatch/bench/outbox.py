@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slotwatch.bench.crew import Child, crew
-from slotwatch.bench.report import Steps, median
+from slotwatch.bench.report import Steps, medians
 from slotwatch.bench.seed import Wave, open_connection, seed, settle
 from slotwatch.domain.lifecycle import State, Step
 from slotwatch.domain.notices import Channel
@@ -47,7 +47,7 @@ async def measure_outbox(url: str, size: OutboxSize, steps: Steps) -> dict[str, 
     try:
         for number in range(1, size.rounds + 1):
             steps.begin(f"round {number} of {size.rounds}, {size.workers} worker(s)")
-            rounds.append(await _round(conn, url, size))
+            rounds.append({"deliveries_per_second": await _round(conn, url, size)})
     finally:
         await conn.close()
     return {
@@ -55,7 +55,7 @@ async def measure_outbox(url: str, size: OutboxSize, steps: Steps) -> dict[str, 
         "deliveries": 2 * _notices(size),
         "workers": size.workers,
         "batch_size": size.batch_size,
-        "deliveries_per_second": median(rounds),
+        **medians(rounds),
         "target_per_second": _TARGET,
         "rounds": rounds,
     }
@@ -66,7 +66,7 @@ def _notices(size: OutboxSize) -> int:
     return max(size.deliveries // 2, 1)
 
 
-async def _round(conn: Connection, url: str, size: OutboxSize) -> int:
+async def _round(conn: Connection, url: str, size: OutboxSize) -> float:
     notices = _notices(size)
     await seed(
         conn, Wave(notices, notices, datetime(2026, 1, 1, tzinfo=UTC), timedelta(0), State.GRACE, Step.GRACE_HALF)
@@ -84,7 +84,7 @@ async def _round(conn: Connection, url: str, size: OutboxSize) -> int:
     assert row is not None
     if dict(row) != {"sent": 2 * notices, "attempts": 2 * notices, "wrong": 0}:
         raise RuntimeError(f"the rows after the run are not what they must be: {dict(row)}")
-    return round(2 * notices / (last - began).total_seconds())
+    return 2 * notices / (last - began).total_seconds()
 
 
 async def _last_record(child: Child) -> datetime:

@@ -12,7 +12,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-__all__ = ["Steps", "median", "percentile", "show", "spread"]
+__all__ = ["Steps", "medians", "percentile", "show", "spread"]
 
 
 class Steps:
@@ -81,9 +81,25 @@ def _inline(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def median(values: Sequence[float]) -> float:
-    """The middle one."""
-    return statistics.median(values)
+def medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The median of each number of the rounds; the rounds themselves are rounded to what can be read.
+
+    >>> medians([{"a_second": 10.4}, {"a_second": 30.1}, {"a_second": 20.0}])
+    {'a_second': 20}
+    """
+    result: dict[str, Any] = {}
+    for name, first in rounds[0].items():
+        values = [each[name] for each in rounds]
+        result[name] = medians(values) if isinstance(first, dict) else _readable(name, statistics.median(values))
+    for each in rounds:
+        each.update({name: _readable(name, value) for name, value in each.items() if not isinstance(value, dict)})
+    return result
+
+
+def _readable(name: str, value: float) -> float:
+    if name.endswith(("_second", "batches")):
+        return round(value)
+    return round(value, 3 if name.startswith("ratio") else 2)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -99,7 +115,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def spread(milliseconds: Sequence[float]) -> dict[str, float]:
     """The usual three numbers of lateness."""
     return {
-        "p50": round(percentile(milliseconds, 0.5), 2),
-        "p99": round(percentile(milliseconds, 0.99), 2),
-        "max": round(max(milliseconds), 2),
+        "p50": percentile(milliseconds, 0.5),
+        "p99": percentile(milliseconds, 0.99),
+        "max": max(milliseconds),
     }
