@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from slotwatch.domain.errors import Unavailable
+from slotwatch.domain.errors import SlotwatchError, Unavailable
 
 __all__ = ["KeepsDying", "Part", "Patience", "stop_on_signals", "supervise"]
 
@@ -35,8 +35,10 @@ class Patience:
     stop_within: float = 9
 
 
-class KeepsDying(Exception):
-    """A part died too often in a row."""
+class KeepsDying(SlotwatchError):
+    """A part of this process died too often in a row, so the process stops. Its log says why."""
+
+    code = "keeps_dying"
 
 
 async def supervise(parts: Sequence[Part], stop: asyncio.Event, patience: Patience | None = None) -> None:
