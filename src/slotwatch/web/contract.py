@@ -24,6 +24,7 @@ __all__ = [
     "Line",
     "Operation",
     "Paging",
+    "RowId",
     "Text",
     "cursor_of",
     "declared",
@@ -40,6 +41,9 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """An instant with its UTC offset; a local time without one is refused."""
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
+
+RowId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A number that a row of ours could have."""
 
 _T = TypeVar("_T")
 _AT = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)

@@ -37,11 +37,11 @@ class Jwks:
 
     async def keys(self, kid: str | None) -> KeySet:
         """The keys, fetched again when old or when none is named `kid`. Raises Unavailable when there are none yet."""
-        if not self._is_wanted(kid):
-            return self._keys
-        async with self._lock:
-            if self._is_wanted(kid):
-                await self._refresh()
+        if self._is_wanted(kid):
+            async with self._lock:  # whoever comes while the keys are fetched waits for them
+                if self._is_wanted(kid):
+                    await self._refresh()
+                    self._tried_at = monotonic()
         if self._fetched_at is None:
             raise Unavailable("The keys that sign tokens cannot be fetched at the moment. Try again shortly.")
         return self._keys
@@ -58,7 +58,6 @@ class Jwks:
         return is_old or (kid is not None and all(key.kid != kid for key in self._keys.keys))
 
     async def _refresh(self) -> None:
-        self._tried_at = monotonic()
         try:
             url = self._url or await self._discovered()
             document = await self._document(url)

@@ -35,6 +35,7 @@ from slotwatch.web.contract import (
     Instant,
     Operation,
     Paging,
+    RowId,
     cursor_of,
     declared,
     in_utc,
@@ -96,7 +97,13 @@ async def _shown(desk: Desk, driver_id: int, booking_id: int, status: int = 200)
             _TAG,
             status=201,
             body=BookingRequest,
-            errors=(errors.NotFound, errors.SlotNotBookable, errors.SlotTaken, errors.TooManyBookings),
+            errors=(
+                errors.NotFound,
+                errors.SlotNotBookable,
+                errors.ContactNeeded,
+                errors.SlotTaken,
+                errors.TooManyBookings,
+            ),
             description="`pending` while a payment is awaited, `confirmed` where payments are off.",
         )
     ),
@@ -141,7 +148,7 @@ async def book_slot(request: ApiRequest) -> Response[bytes]:
 async def list_bookings(request: ApiRequest) -> Response[bytes]:
     """GET /api/users/bookings."""
     query = read_query(request, BookingsQuery)
-    place = read_cursor(query.cursor, tuple[Instant, int])
+    place = read_cursor(query.cursor, tuple[Instant, RowId])
     wanted = BookingFilter(
         states=None if query.status is None else [query.status],
         since=query.since and in_utc(query.since, "from"),

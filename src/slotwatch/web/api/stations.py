@@ -21,6 +21,7 @@ from slotwatch.web.contract import (
     Instant,
     Operation,
     Paging,
+    RowId,
     cursor_of,
     declared,
     in_utc,
@@ -146,7 +147,7 @@ async def list_stations(request: ApiRequest) -> Response[bytes]:
         since=query.since and in_utc(query.since, "from"),
         until=query.until and in_utc(query.until, "to"),
         limit=query.limit,
-        after=read_cursor(query.cursor, tuple[float, Annotated[int, msgspec.Meta(ge=0, lt=2**63)]]),
+        after=read_cursor(query.cursor, tuple[float, RowId]),
     )
     found, place = await find_stations(request.app.state.desk, search)
     cursor = None if place is None else cursor_of(place)

@@ -1,7 +1,6 @@
 """The local inbox: what would have been sent if a provider were configured, newest first."""
 
 import ipaddress
-from typing import Annotated
 
 import msgspec
 from litestar import Request, Response, get
@@ -13,7 +12,7 @@ from litestar.params import FromPath
 from slotwatch.domain.errors import NotFound
 from slotwatch.storage.inbox import StoredMessage, message, messages
 from slotwatch.usecases.desk import Desk
-from slotwatch.web.contract import read_query
+from slotwatch.web.contract import RowId, read_query
 from slotwatch.web.pages.rendering import page
 
 __all__ = ["INBOX_ROUTES"]
@@ -26,9 +25,9 @@ _HTML_POLICY = (
 
 
 class InboxQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """Older than the message `before`; `v` is there only to get a fresh copy."""
+    """Only messages older than `before`."""
 
-    before: Annotated[int, msgspec.Meta(ge=1, lt=2**63)] | None = None
+    before: RowId | None = None
 
 
 def _only_this_machine(connection: ASGIConnection[object, object, object, State], _: BaseRouteHandler) -> None:

@@ -1,0 +1,168 @@
+"""Who may call what: every route against every kind of caller. A new route without a row here fails."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from slotwatch.usecases.desk import Desk
+from tests.integration.web.conftest import Api, bearer, client_of, make_app
+
+ReadProblem = Callable[[httpx.Response], tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One call; `ok` is what its owner gets. Paths name a booking by `{id}`, a station by `{station}`."""
+
+    method: str
+    template: str
+    path: str
+    ok: int
+    body: Any = None
+
+
+ONE = "/api/users/bookings/{booking_id:str}"
+BOOKING = "/api/users/bookings/{id}"
+SLOT = {"connectorId": "CN-2", "startTime": "2026-03-02T15:00:00Z", "endTime": "2026-03-02T16:00:00Z"}
+
+OF_ONE_BOOKING = (
+    Route("GET", ONE, BOOKING, 200),
+    Route("POST", f"{ONE}/payment", f"{BOOKING}/payment", 409),
+    Route("PUT", f"{ONE}/checkin", f"{BOOKING}/checkin", 409, {"method": "app"}),
+    Route("POST", f"{ONE}/cancel", f"{BOOKING}/cancel", 200),
+    Route("POST", f"{ONE}/finish", f"{BOOKING}/finish", 409),
+    Route("GET", f"{ONE}/evidence", f"{BOOKING}/evidence", 200),
+    Route("POST", f"{ONE}/dispute", f"{BOOKING}/dispute", 409, {"statement": "I was there"}),
+)
+OF_THE_CALLER = (
+    Route("GET", "/api/stations", "/api/stations", 200),
+    Route(
+        "GET",
+        "/api/stations/{station_id:str}/availability",
+        "/api/stations/{station}/availability?date=2026-03-02",
+        200,
+    ),
+    Route("POST", "/api/users/bookings", "/api/users/bookings", 201, SLOT),
+    Route("GET", "/api/users/bookings", "/api/users/bookings", 200),
+    Route("GET", "/api/users/me/notifications", "/api/users/me/notifications", 200),
+    Route("PUT", "/api/users/me/notifications", "/api/users/me/notifications", 200, {"language": "de"}),
+)
+OPEN_TO_ALL = {
+    ("GET", "/"),
+    ("GET", "/docs"),
+    ("GET", "/openapi.json"),
+    ("GET", "/bookings/{booking_id:str}"),
+    ("GET", "/static/{name:str}"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+}
+FOR_THIS_MACHINE = {
+    ("GET", "/inbox"),
+    ("GET", "/inbox/list"),
+    ("GET", "/inbox/{message_id:int}"),
+    ("GET", "/inbox/{message_id:int}/html"),
+}
+GUARDED = OF_ONE_BOOKING + OF_THE_CALLER
+
+
+def routes_of(app: Litestar) -> set[tuple[str, str]]:
+    return {
+        (method, route.path)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+        if method != "OPTIONS"
+    }
+
+
+def named(route: Route) -> str:
+    return f"{route.method} {route.template}"
+
+
+async def call(api: Api, route: Route, booking_id: str, headers: dict[str, str]) -> httpx.Response:
+    path = route.path.format(id=booking_id, station=f"ST-{api.town.station}")
+    return await api.as_caller(headers).call(route.method, path, route.body)
+
+
+def test_every_route_has_a_row_here(desk: Desk) -> None:
+    listed = {(route.method, route.template) for route in GUARDED} | OPEN_TO_ALL | FOR_THIS_MACHINE
+    assert routes_of(make_app(desk, has_inbox=True)) == listed
+
+
+def test_without_the_local_inbox_its_routes_do_not_exist(desk: Desk) -> None:
+    assert not routes_of(make_app(desk)) & FOR_THIS_MACHINE
+
+
+async def test_nobody_gets_in_without_a_token(api: Api, problem_of: ReadProblem, subtests: pytest.Subtests) -> None:
+    booking = await api.booked()
+    for route in GUARDED:
+        with subtests.test(named(route)):
+            answer = await call(api, route, booking["bookingId"], {})
+            assert problem_of(answer) == (401, "unauthenticated")
+            assert answer.headers["www-authenticate"] == 'Bearer realm="slotwatch"'
+
+
+async def test_no_other_role_gets_in(api: Api, problem_of: ReadProblem, subtests: pytest.Subtests) -> None:
+    booking = await api.booked()
+    for route, role in itertools.product(GUARDED, ("vendor", "operator")):
+        with subtests.test(named(route), role=role):
+            answer = await call(api, route, booking["bookingId"], bearer("driver-1", role))
+            assert problem_of(answer) == (403, "forbidden_role")
+
+
+async def test_the_owner_gets_in(api: Api, subtests: pytest.Subtests) -> None:
+    for route in GUARDED:
+        with subtests.test(named(route)):
+            booking = await api.booked()
+            assert (await call(api, route, booking["bookingId"], bearer())).status_code == route.ok
+            await api.post(f"/api/users/bookings/{booking['bookingId']}/cancel")
+
+
+async def test_what_is_not_yours_looks_exactly_like_what_does_not_exist(
+    api: Api, problem_of: ReadProblem, subtests: pytest.Subtests
+) -> None:
+    booking = await api.booked()
+    for route, caller in itertools.product(OF_ONE_BOOKING, ("driver-2", "nobody-yet")):
+        with subtests.test(named(route), caller=caller):
+            other = await call(api, route, booking["bookingId"], bearer(caller))
+            absent = await call(api, route, "BK-000000000001", bearer(caller))
+            nonsense = await call(api, route, "BK-!", bearer(caller))
+            assert problem_of(other) == problem_of(absent) == problem_of(nonsense) == (404, "not_found")
+            assert other.content == absent.content == nonsense.content
+    seen = (await api.get(f"/api/users/bookings/{booking['bookingId']}")).json()
+    assert seen["status"] == "confirmed" and len(seen["timeline"]) == 1, "nothing happened to it"
+
+
+async def test_a_list_holds_nothing_of_others(api: Api) -> None:
+    await api.booked()
+    for caller in ("driver-2", "nobody-yet"):
+        listed = await api.as_caller(bearer(caller)).get("/api/users/bookings")
+        assert listed.json() == {"items": [], "nextCursor": None}
+
+
+async def test_reading_makes_no_driver(api: Api, desk: Desk) -> None:
+    for path in ("/api/users/bookings", "/api/users/me/notifications", "/api/stations"):
+        await api.as_caller(bearer("reader")).get(path)
+    async with desk.database.connection() as conn:
+        assert await conn.fetchval("SELECT count(*) FROM driver WHERE subject = 'reader'") == 0
+
+
+@pytest.mark.parametrize("header", ["Host", "Client"])
+async def test_the_local_inbox_is_there_for_this_machine_alone(
+    api: Api, desk: Desk, header: str, problem_of: ReadProblem
+) -> None:
+    app = make_app(desk, has_inbox=True)
+    client = ("127.0.0.1", 5000) if header == "Host" else ("192.0.2.7", 5000)
+    host = "rebound.example" if header == "Host" else "127.0.0.1"
+    async with client_of(app, client=client) as foreign:
+        for _, path in FOR_THIS_MACHINE:
+            answer = await foreign.get(path.replace("{message_id:int}", "1"), headers={"Host": host})
+            assert problem_of(answer) == (404, "not_found")
+    assert (await api.client.get("/inbox")).status_code == 200
