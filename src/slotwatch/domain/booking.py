@@ -157,6 +157,16 @@ class Booking:
         if now > self.expired_at + DISPUTE_WINDOW:
             raise errors.DisputeWindowOver
 
+    def win_dispute(self, now: datetime) -> "Move":
+        """The move of a dispute that the driver won: no longer a no-show, all of the money goes back.
+
+        Raises NotDisputable unless this is a no-show.
+        """
+        if self.state is not State.EXPIRED:
+            raise errors.NotDisputable
+        after, postings = self._paid_back(self._ended(Cause.DISPUTE_WON, now, EndReason.DISPUTE_WON))
+        return Move(self, after, Cause.DISPUTE_WON, NoticeKind.SLOT_VOIDED, postings)
+
     def with_grace_until(self, grace_ends_at: datetime) -> "Booking":
         """The same booking with grace ending later, because our own outage took that time from the driver."""
         return replace(self, timeline=self.timeline.extended_to(max(grace_ends_at, self.timeline.grace_ends_at)))
@@ -169,11 +179,14 @@ class Booking:
         after = self._ended(
             Cause.PROVEN, received_at, EndReason.PROVEN, checked_in_at=received_at, check_in_method=method
         )
+        after, postings = self._paid_back(after)
+        return Move(self, after, Cause.PROVEN, NoticeKind.BOOKING_REINSTATED, postings)
+
+    def _paid_back(self, after: "Booking") -> tuple["Booking", tuple[Posting, ...]]:
+        """All of a no-show's money goes back, from wherever it is by now."""
         source = Account.VENDOR if self.payment_status is PaymentStatus.FORFEITED else Account.FORFEIT
         postings = self._posting(Entry.REFUNDED, source, Account.DRIVER)
-        if postings:
-            after = replace(after, payment_status=PaymentStatus.REFUNDED)
-        return Move(self, after, Cause.PROVEN, NoticeKind.BOOKING_REINSTATED, postings)
+        return (replace(after, payment_status=PaymentStatus.REFUNDED) if postings else after), postings
 
     def _moved(self, cause: Cause, now: datetime, step: Step | None, **changes: Any) -> "Booking":
         state = TRANSITIONS[self.state, cause]

@@ -176,6 +176,26 @@ Index("booking_driver_idx", booking.c.driver_id, booking.c.starts_at)
 Index("booking_station_idx", booking.c.station_id, booking.c.starts_at)
 Index("booking_forfeit_idx", booking.c.expired_at, postgresql_where=text("payment_status = 'forfeit_held'"))
 Index("booking_set_aside_idx", booking.c.id, postgresql_where=text("set_aside"))
+# A vendor's numbers (docs/decisions/0011). Two, so that an ended booking is indexed once and a live one narrowly.
+Index(
+    "booking_live_idx",
+    booking.c.vendor_id,
+    booking.c.starts_at,
+    booking.c.id,
+    postgresql_include=["station_id", "state"],
+    postgresql_where=text("due_at IS NOT NULL"),
+)
+Index(
+    "booking_ended_idx",
+    booking.c.vendor_id,
+    booking.c.starts_at,
+    booking.c.id,
+    postgresql_include=[
+        *("station_id", "connector_id", "state", "ends_at", "checked_in_at", "expired_at", "ended_at"),
+        *("amount", "currency", "payment_status"),
+    ],
+    postgresql_where=text("due_at IS NULL"),
+)
 
 transition = Table(
     "transition",
@@ -237,6 +257,10 @@ delivery = Table(
     Column("provider_message_id", Text),
     Column("error", Text),
     _at("sent_at", nullable=True),
+    # The slot that it was about; a trigger writes them when the delivery is no longer pending.
+    Column("vendor_id", BigInteger),
+    Column("station_id", BigInteger),
+    _at("slot_starts_at", nullable=True),
     PrimaryKeyConstraint("notice_id", "channel"),
     _one_of("channel", Channel),
     _one_of("state", DeliveryState),
@@ -247,6 +271,13 @@ Index(
     delivery.c.urgency,
     delivery.c.next_attempt_at,
     postgresql_where=text("state = 'pending'"),
+)
+Index(
+    "delivery_slot_idx",
+    delivery.c.vendor_id,
+    delivery.c.slot_starts_at,
+    postgresql_include=["station_id", "channel", "state"],
+    postgresql_where=text("state <> 'pending'"),
 )
 Index("delivery_dead_idx", delivery.c.notice_id, postgresql_where=text("state IN ('failed', 'set_aside')"))
 
@@ -332,6 +363,9 @@ Table(
     Column("decision", Text),
     _at("opened_at"),
     _at("decided_at", nullable=True),
+    Column("note", Text),  # the vendor's words on the decision
+    Column("decided_by", Text),
+    CheckConstraint("(decision IS NULL) = (decided_at IS NULL) AND decision IN ('uphold', 'refund')", name="decision"),
 )
 
 idempotency = Table(

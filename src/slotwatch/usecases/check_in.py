@@ -37,11 +37,15 @@ _TRIES = 4
 
 @dataclass(frozen=True)
 class CheckInAttempt:
-    """How and from where. `qr_connector_id` is the connector that the scanned code names; position in degrees."""
+    """How and from where. `qr_connector_id` is the connector that the scanned code names; position in degrees.
+
+    `by` is who checks the driver in, if somebody else does: the actor of evidence and history.
+    """
 
     method: CheckInMethod
     qr_connector_id: int | None = None
     location: tuple[float, float] | None = None
+    by: str | None = None
 
 
 async def check_in(desk: Desk, driver_id: int, booking_id: int, attempt: CheckInAttempt) -> Booking:
@@ -49,7 +53,7 @@ async def check_in(desk: Desk, driver_id: int, booking_id: int, attempt: CheckIn
 
     Raises NotFound, WrongConnector, CheckInTooEarly, GraceOver or NotCheckInable; a refusal is evidence too.
     """
-    actor = f"driver:{driver_id}"
+    actor = attempt.by or f"driver:{driver_id}"
     async with desk.database.connection() as conn:
         row = await _ATTEMPT.fetchrow(
             conn,
@@ -92,7 +96,7 @@ async def _decided(
             move = current.check_in(attempt.method, received_at)
         except GraceOver:
             move = (await _extended(conn, current, received_at)).check_in(attempt.method, received_at)
-        if await write(desk, conn, move, actor=f"driver:{current.driver_id}"):
+        if await write(desk, conn, move, actor=attempt.by or f"driver:{current.driver_id}"):
             return move.after
         current = await load(conn, booking.id)
     raise Conflict("This booking changes too fast. Try again.")
