@@ -190,10 +190,15 @@ class Booking:
 
     def _moved(self, cause: Cause, now: datetime, step: Step | None, **changes: Any) -> "Booking":
         state = TRANSITIONS[self.state, cause]
-        return replace(self, state=state, step=step, version=self.version + 1, updated_at=now, **changes)
+        at = self._not_before_last_move(now)
+        return replace(self, state=state, step=step, version=self.version + 1, updated_at=at, **changes)
 
     def _ended(self, cause: Cause, now: datetime, reason: EndReason, **changes: Any) -> "Booking":
-        return self._moved(cause, now, None, ended_at=now, end_reason=reason, **changes)
+        return self._moved(cause, now, None, ended_at=self._not_before_last_move(now), end_reason=reason, **changes)
+
+    def _not_before_last_move(self, now: datetime) -> datetime:
+        """A check-in counts from when it was received; its move is stamped no earlier than the one before it."""
+        return max(now, self.updated_at)
 
     def _settled(self, after: "Booking") -> tuple["Booking", tuple[Posting, ...]]:
         """All of the money goes where SETTLEMENTS says for the new state."""
