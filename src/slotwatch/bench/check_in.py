@@ -55,7 +55,7 @@ async def measure_check_in(url: str, size: CheckInSize, steps: Steps) -> dict[st
         steps.begin("seeding")
         # In grace since a minute ago: the window stays open for half an hour.
         starts_at = await DatabaseClock().now(conn) - timedelta(minutes=1)
-        wave = Wave(size.bookings, size.bookings, starts_at, timedelta(0), State.GRACE, Step.GRACE_HALF, version=2)
+        wave = Wave(size.bookings, size.bookings, starts_at, state=State.GRACE, step=Step.GRACE_HALF, version=2)
         await seed(conn, wave)
         script = await _sampled(conn, url, size.bookings)
         done = await _go_through(database, size.connections, _WARM_UP, after=0)

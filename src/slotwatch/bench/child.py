@@ -10,13 +10,13 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
 import uvloop
 
+from slotwatch.bench.database_time import DatabaseTime
 from slotwatch.domain.notices import Channel, DeliveryState
 from slotwatch.engine.advance import Advancer, AdvanceReport, AdvanceSettings
 from slotwatch.engine.audit import Auditor
@@ -30,32 +30,6 @@ from slotwatch.outbox.verdict import Verdict
 from slotwatch.storage.clock import DatabaseClock, monotonic
 from slotwatch.storage.database import Database, DatabaseSettings, connect
 from slotwatch.storage.statements import Connection
-
-_READINGS = 25
-
-
-@dataclass(frozen=True)
-class DatabaseTime:
-    """Turns readings of this process's monotonic clock into instants on the database's clock."""
-
-    at: datetime
-    reading: float
-
-    @classmethod
-    async def compared(cls, conn: Connection) -> DatabaseTime:
-        """From the fastest of some round trips: it is off by half of that one at most."""
-        clock, best = DatabaseClock(), float("inf")
-        for _ in range(_READINGS):
-            before = monotonic()
-            at = await clock.now(conn)
-            after = monotonic()
-            if after - before < best:
-                best, answer = after - before, cls(at, (before + after) / 2)
-        return answer
-
-    def instant(self, reading: float) -> datetime:
-        """The database's time when our clock showed `reading`."""
-        return self.at + timedelta(seconds=reading - self.reading)
 
 
 class _Stamping(Advancer):

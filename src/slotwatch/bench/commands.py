@@ -49,6 +49,14 @@ def check_in(
 
 
 @app.command
+def lateness(*, rate: Count = 2, seconds: Count = 20, json: Json = False, database_url: Server = None) -> None:
+    """A quiet system, some bookings due a second at random instants: from due time to commit."""
+    from slotwatch.bench.lateness import measure_lateness
+
+    _measure("lateness", 2, lambda url, steps: measure_lateness(url, rate, seconds, steps), json, database_url)
+
+
+@app.command
 def outbox(
     *,
     deliveries: Count = 50_000,
@@ -63,6 +71,19 @@ def outbox(
 
     size = OutboxSize(deliveries, workers, batch_size, rounds)
     _measure("outbox", rounds, lambda url, steps: measure_outbox(url, size, steps), json, database_url)
+
+
+@app.command
+def memory(
+    *, bookings: Count = 1_000_000, seconds: Count = 20, json: Json = False, database_url: Server = None
+) -> None:
+    """A worker process's memory with no bookings and with very many that lie in the future."""
+    from slotwatch.bench.memory import chunks, measure_memory
+
+    steps_to_go = 3 + chunks(bookings)
+    _measure(
+        "memory", steps_to_go, lambda url, steps: measure_memory(url, bookings, seconds, steps), json, database_url
+    )
 
 
 def _measure(

@@ -68,9 +68,7 @@ def _notices(size: OutboxSize) -> int:
 
 async def _round(conn: Connection, url: str, size: OutboxSize) -> float:
     notices = _notices(size)
-    await seed(
-        conn, Wave(notices, notices, datetime(2026, 1, 1, tzinfo=UTC), timedelta(0), State.GRACE, Step.GRACE_HALF)
-    )
+    await seed(conn, Wave(notices, notices, datetime(2026, 1, 1, tzinfo=UTC), state=State.GRACE, step=Step.GRACE_HALF))
     clock = DatabaseClock()
     await _NOTICES.execute(conn, now=await clock.now(conn) - timedelta(minutes=1), channels=list(Channel))
     await settle(conn)

@@ -53,19 +53,21 @@ _BOOKINGS = Statement(
     " CASE :state WHEN 'grace' THEN s END, :version, 0, :now, :now"
     " FROM generate_series(:first::int, :last::int) AS g"
     " CROSS JOIN LATERAL (SELECT (g - 1) % :connectors::int AS c, (g - 1) / :connectors::int AS round) AS place"
-    " CROSS JOIN LATERAL (SELECT :starts_at::timestamptz + place.round * :every::interval AS s) AS slot"
+    " CROSS JOIN LATERAL (SELECT :starts_at::timestamptz + place.round * :every::interval"
+    " + random() * :spread::interval AS s) AS slot"
 )
 _PER_STATION = 20
 
 
 @dataclass(frozen=True)
 class Wave:
-    """Bookings that differ in place and driver only; those of one round begin at one instant (UTC)."""
+    """Bookings that differ in place and driver only; those of one round begin within `spread` of one instant (UTC)."""
 
     bookings: int
     connectors: int
     starts_at: datetime
     every: timedelta = timedelta(hours=1)
+    spread: timedelta = timedelta(0)
     state: State = State.CONFIRMED
     step: Step = Step.START
     version: int = 1
@@ -112,4 +114,5 @@ def _values(wave: Wave) -> dict[str, Any]:
         "version": wave.version,
         "starts_at": wave.starts_at,
         "every": wave.every,
+        "spread": wave.spread,
     }
