@@ -1,6 +1,6 @@
 """Looks at the engine: does it run, is it late, what could it not move, were there outages."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from slotwatch.doctor.finding import Finding, fail, ok, warn
 from slotwatch.domain.ids import booking_ref
@@ -16,13 +16,11 @@ _AUDIT_OLD = timedelta(minutes=3)
 
 _PROCESSES = Statement(
     "SELECT component, count(*) AS n, string_agg(DISTINCT coalesce(detail->>'host', '?'), ', ') AS hosts FROM heartbeat"
-    " WHERE beat_at > clock_timestamp() - :silent::interval GROUP BY component ORDER BY component"
+    " WHERE beat_at > :now::timestamptz - :silent::interval GROUP BY component ORDER BY component"
 )
 _SET_ASIDE = Statement("SELECT id, state, step FROM booking WHERE set_aside ORDER BY id LIMIT 5")
-_AUDIT = Statement("SELECT findings, clock_timestamp() - at AS age FROM audit_run ORDER BY id DESC LIMIT 1")
-_OUTAGES = Statement(
-    "SELECT unusable_time(now - interval '24 hours', now) AS gone FROM (SELECT clock_timestamp() AS now) AS clock"
-)
+_AUDIT = Statement("SELECT findings, cast(:now AS timestamptz) - at AS age FROM audit_run ORDER BY id DESC LIMIT 1")
+_OUTAGES = Statement("SELECT unusable_time(:now::timestamptz - interval '24 hours', :now)")
 
 
 async def check_engine(conn: Connection, signs: VitalSigns) -> list[Finding]:
@@ -41,9 +39,9 @@ async def check_engine(conn: Connection, signs: VitalSigns) -> list[Finding]:
     return [ok("engine", says if signs.due else "The engine runs; nothing is overdue.")]
 
 
-async def check_processes(conn: Connection) -> list[Finding]:
+async def check_processes(conn: Connection, now: datetime) -> list[Finding]:
     """Which processes are alive."""
-    rows = await _PROCESSES.fetch(conn, silent=_SILENT_AFTER)
+    rows = await _PROCESSES.fetch(conn, now=now, silent=_SILENT_AFTER)
     alive = {row["component"]: f"{row['n']} {row['component']} on {row['hosts']}" for row in rows}
     if not alive:
         return [warn("processes", "No process of slotwatch has a heartbeat.", "Start slotwatch up, or serve and work.")]
@@ -63,9 +61,9 @@ async def check_set_aside(conn: Connection, signs: VitalSigns) -> list[Finding]:
     return [fail("set aside", f"{signs.set_aside:,} bookings could not be moved: {named}.", advice)]
 
 
-async def check_audit(conn: Connection) -> list[Finding]:
+async def check_audit(conn: Connection, now: datetime) -> list[Finding]:
     """What the audit found last."""
-    row = await _AUDIT.fetchrow(conn)
+    row = await _AUDIT.fetchrow(conn, now=now)
     if row is None:
         return [warn("audit", "The audit has not run yet.", "It runs every minute while an engine runs.")]
     if row["age"] > _AUDIT_OLD:
@@ -77,9 +75,9 @@ async def check_audit(conn: Connection) -> list[Finding]:
     return [ok("audit", f"The last audit, {_spoken(row['age'])} ago, found nothing to repair.")]
 
 
-async def check_outages(conn: Connection) -> list[Finding]:
+async def check_outages(conn: Connection, now: datetime) -> list[Finding]:
     """Our own outages of the last day."""
-    gone = await _OUTAGES.fetchval(conn)
+    gone = await _OUTAGES.fetchval(conn, now=now)
     if not gone:
         return [ok("outages", "No outage of slotwatch itself in the last 24 hours.")]
     says = f"slotwatch itself was down for {_spoken(gone)} of the last 24 hours."

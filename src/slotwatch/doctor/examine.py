@@ -48,10 +48,10 @@ async def _inside(conn: Connection, findings: list[Finding]) -> list[str]:
     signs = await read_vital_signs(conn, now=None)
     looks: list[Callable[[], Awaitable[list[Finding]]]] = [
         lambda: check_engine(conn, signs),
-        lambda: check_processes(conn),
+        lambda: check_processes(conn, signs.now),
         lambda: check_set_aside(conn, signs),
-        lambda: check_audit(conn),
-        lambda: check_outages(conn),
+        lambda: check_audit(conn, signs.now),
+        lambda: check_outages(conn, signs.now),
         lambda: check_deliveries(conn, signs),
     ]
     for look in looks:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from slotwatch.config import Settings, unknown_variables
 from slotwatch.doctor.finding import Finding, fail, ok, warn
+from slotwatch.storage.clock import DatabaseClock
 from slotwatch.storage.statements import Connection
 
 __all__ = ["check_clock", "check_disk", "check_settings", "check_time_zones"]
@@ -63,7 +64,7 @@ def check_time_zones(zones: Iterable[str]) -> list[Finding]:
 async def check_clock(conn: Connection) -> list[Finding]:
     """This machine's clock beside the database's, which decides."""
     before = _here()
-    there: datetime = await conn.fetchval("SELECT clock_timestamp()")
+    there = await DatabaseClock().now(conn)
     after = _here()
     off = there - (before + (after - before) / 2)
     seconds = off.total_seconds()
