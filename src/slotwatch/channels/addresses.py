@@ -103,7 +103,7 @@ def read_url(text: str, *, allow_loopback: bool = False) -> Target:
         raise UnfitUrlError("the URL must begin with https://")
     if url.userinfo or "@" in url.netloc.decode("ascii", "replace"):
         raise UnfitUrlError("the URL must not hold a user name or password")
-    if url.port == 0:
+    if url.port is not None and not 0 < url.port < 65536:
         raise UnfitUrlError("the URL names no port that can be called")
     host = url.raw_host.decode("ascii", "replace").lower()
     _check_host(host, allow_loopback=allow_loopback)

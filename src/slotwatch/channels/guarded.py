@@ -159,7 +159,7 @@ class Guarded:
             async with asyncio.timeout(timeout):
                 await self._turns.acquire()
         except TimeoutError:
-            return self._unasked(f"no turn at {self.provider} within {round(timeout, 1):g} s", 0.0)
+            return self._unasked(f"no turn at {self.provider} within {round(timeout, 1):g} s", 0.0, down=False)
         try:
             return await self._in_turn(message, until)
         finally:

@@ -22,7 +22,7 @@ second copy.
 import asyncio
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiosmtplib import (
     SMTPAuthenticationError,
@@ -43,6 +43,7 @@ __all__ = ["SmtpChannel", "SmtpSettings"]
 
 _NOT_THE_RECIPIENT = frozenset({421, 454, 530, 534, 535, 538})
 _GONE = re.compile(r"5\.(?:1\.(?:1|6|10)|2\.1)(?!\S)")
+_SAFE_KEY = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z")
 # How servers name the mail they took: Postfix, aiosmtpd and Exchange; Exim; sendmail; qmail; Amazon SES.
 _QUEUE_IDS = (
     re.compile(r"queued as <?([\w.@+-]{3,})", re.IGNORECASE),
@@ -87,7 +88,7 @@ class SmtpChannel:
         if self._pool.closed:
             return Failed("the e-mail channel is closed")
         try:
-            mail = write_mail(message, self._sender)
+            mail = self._named(message, write_mail(message, self._sender))
         except UnfitMessageError as error:
             return Refused(str(error))
         allowed = min(timeout, self._settings.timeout_seconds)
@@ -121,6 +122,12 @@ class SmtpChannel:
     async def close(self) -> None:
         """Close the idle connections; a send under way finishes and closes its own."""
         await self._pool.close()
+
+    def _named(self, message: Message, mail: Mail) -> Mail:
+        """Postmark replaces our Message-ID, but gives this header back with its receipts (`receipts_postmark.py`)."""
+        if not (self._settings.host or "").endswith(".postmarkapp.com") or not _SAFE_KEY.match(message.key):
+            return mail
+        return replace(mail, data=f"X-PM-Metadata-delivery: {message.key}\r\n".encode() + mail.data)
 
     async def _deliver(self, mail: Mail, progress: _Try) -> Outcome:
         async with self._pool.slot():
