@@ -13,6 +13,7 @@ from slotwatch.web.api.bookings import BOOKING_ROUTES
 from slotwatch.web.api.disputes import DISPUTE_ROUTES
 from slotwatch.web.api.notifications import NOTIFICATION_ROUTES
 from slotwatch.web.api.stations import STATION_ROUTES
+from slotwatch.web.api.vendor import VENDOR_ROUTES
 from slotwatch.web.auth import Authenticator, Role, TokenSigner, only
 from slotwatch.web.drivers import DriverBook
 from slotwatch.web.headers import add_security_headers
@@ -65,6 +66,7 @@ def create_app(
                 guards=[only(Role.DRIVER)],
                 route_handlers=[*STATION_ROUTES, *BOOKING_ROUTES, *DISPUTE_ROUTES, *NOTIFICATION_ROUTES],
             ),
+            Router("/", guards=[only(Role.VENDOR)], route_handlers=[*VENDOR_ROUTES]),
             Router("/", guards=[*GUARDS], route_handlers=[*INBOX_ROUTES] if has_inbox else []),
             *(show_start, show_docs, show_openapi, show_booking_page, send_static_file),
             *(show_health, show_ready, show_metrics),
@@ -86,7 +88,7 @@ def _links(*, has_inbox: bool) -> list[Link]:
         Link("Metrics", "/metrics", "Engine lag, outbox and requests, for Prometheus"),
         Link("Ready?", "/readyz", "Database, schema and engine, checked now"),
     ]
-    inbox = Link("Local inbox", "/inbox", "E-mail and SMS that would have been sent; no provider is configured")
+    inbox = Link("Local inbox", "/inbox", "E-mail and SMS for which no provider is configured")
     return [inbox, *links] if has_inbox else links
 
 

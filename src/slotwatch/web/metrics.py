@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 _SETTLE = timedelta(seconds=15)
 """Rows carry the time of their decision and are seen at their commit: never this much later."""
-_LONGEST_LOOK_BACK = timedelta(hours=1)
+_LONGEST_LOOK_BACK = timedelta(hours=6)
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 
 

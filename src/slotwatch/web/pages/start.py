@@ -133,8 +133,10 @@ def _codes() -> list[dict[str, Any]]:
     while waiting:
         cls = waiting.pop()
         waiting += cls.__subclasses__()
-        if cls.__module__ in ("slotwatch.domain.errors", problems.__name__) and cls is not SlotwatchError:
+        is_answered = cls.__module__ in ("slotwatch.domain.errors", problems.__name__) and cls is not SlotwatchError
+        if is_answered and "code" in vars(cls):
             status = problems.status_of(cls)
-            words = {"code": cls.code, "status": status, "phrase": HTTPStatus(status).phrase, "text": cls().message}
+            text = " ".join(str(cls.__doc__).split())
+            words = {"code": cls.code, "status": status, "phrase": HTTPStatus(status).phrase, "text": text}
             found.setdefault(cls.code, words)
     return sorted(found.values(), key=lambda one: (one["status"], one["code"]))
