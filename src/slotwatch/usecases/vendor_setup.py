@@ -22,6 +22,7 @@ __all__ = [
     "add_station",
     "change_connector",
     "change_station",
+    "find_same_station",
     "list_own_stations",
     "read_terms",
     "see_station",
@@ -41,6 +42,10 @@ _CONNECTORS = Statement(
 _ADD_STATION = Statement(
     "INSERT INTO station (vendor_id, name, address, latitude, longitude, zone, opening_hours, created_at)"
     " VALUES (:vendor_id, :name, :address, :latitude, :longitude, :zone, :opening_hours, :now) RETURNING id"
+)
+_SAME_STATION = Statement(
+    "SELECT max(id) FROM station WHERE vendor_id = :vendor_id AND name = :name AND address = :address"
+    " AND latitude = :latitude AND longitude = :longitude AND zone = :zone AND opening_hours = :opening_hours"
 )
 _CHANGE_STATION = Statement(
     "UPDATE station SET name = :name, address = :address, latitude = :latitude, longitude = :longitude, zone = :zone,"
@@ -104,6 +109,14 @@ async def add_station(desk: Desk, vendor_id: int, given: Mapping[str, Any]) -> O
         values = _station_values(given)
         station_id = await _ADD_STATION.fetchval(conn, vendor_id=vendor_id, now=await desk.clock.now(conn), **values)
         return await _own_station(conn, vendor_id, station_id)
+
+
+async def find_same_station(desk: Desk, vendor_id: int, given: Mapping[str, Any]) -> OwnStation | None:
+    """The newest of the vendor's stations that has all of these values: what an interrupted `add_station` left."""
+    values = _station_values(given)
+    async with desk.database.connection() as conn:
+        station_id = await _SAME_STATION.fetchval(conn, vendor_id=vendor_id, **values)
+        return None if station_id is None else await _own_station(conn, vendor_id, station_id)
 
 
 async def change_station(desk: Desk, vendor_id: int, station_id: int, given: Mapping[str, Any]) -> OwnStation:
