@@ -1,6 +1,6 @@
 -- name: record_outcomes: write what became of leased deliveries, each try as an attempt, and open fallback deliveries.
 -- guard: the lease is still ours; a late writer changes nothing, but its try stays on record.
--- index: delivery_pkey
+-- index: delivery_pkey, notice_pkey, booking_pkey
 WITH outcome AS (
     SELECT * FROM unnest(
         :notice_ids::bigint[], :leases::int[], :states::text[], :next_attempts::timestamptz[], :tries::text[],
@@ -15,8 +15,13 @@ WITH outcome AS (
            provider = coalesce(CASE WHEN o.try IS NOT NULL THEN :provider END, d.provider),
            provider_message_id = coalesce(o.message_id, d.provider_message_id),
            error = o.error,
-           sent_at = CASE WHEN o.state = 'sent' THEN :at::timestamptz END
+           sent_at = CASE WHEN o.state = 'sent' THEN :at::timestamptz END,
+           vendor_id = b.vendor_id,  -- the slot that it was about: else a trigger would look it up, row by row
+           station_id = b.station_id,
+           slot_starts_at = b.starts_at
       FROM outcome AS o
+      JOIN notice AS n ON n.id = o.notice_id
+      JOIN booking AS b ON b.id = n.booking_id
      WHERE d.notice_id = o.notice_id AND d.channel = :channel AND d.lease = o.lease AND d.state = 'pending'
     RETURNING d.notice_id, o.fallback, o.urgency
 ), tried AS (
