@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 
 __all__ = [
     "Accepted",
+    "CalendarMethod",
+    "CalendarPart",
     "Channel",
     "ChannelName",
     "Failed",
@@ -28,15 +30,27 @@ ChannelName = Literal["email", "sms", "push", "whatsapp", "voice", "webhook"]
 _LONGEST_ERROR = 300
 
 
+CalendarMethod = Literal["REQUEST", "CANCEL", "PUBLISH"]
+
+
+@dataclass(frozen=True)
+class CalendarPart:
+    """An iCalendar text and what it asks of a calendar; the same method stands in the text."""
+
+    method: CalendarMethod
+    content: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """One delivery, ready to go out.
 
     `key` is the stable id of the delivery: the provider's idempotency key and the basis of the Message-ID.
     `to` is an e-mail address, an E.164 number, a push subscription as JSON or the URL of the operator's app.
-    `html` is for e-mail only, `subject` also for push and webhook. `kind` is the kind of notice and `lang` the
-    language of the texts (BCP 47). `url` is where the message leads to; `urgent` and `valid_for` tell a push service
-    how to treat it; `facts` go to the operator's app as they are (values that JSON knows).
+    `html` and `calendar` are for e-mail only, `subject` also for push and webhook. `kind` is the kind of notice
+    and `lang` the language of the texts (BCP 47). `url` is where the message leads to; `urgent` and
+    `valid_for` tell a push service how to treat it; `facts` go to the operator's app as they are (values that JSON
+    knows).
     """
 
     key: str
@@ -44,6 +58,7 @@ class Message:
     subject: str | None
     text: str
     html: str | None = None
+    calendar: CalendarPart | None = None
     kind: str = ""
     lang: str = "en"
     url: str | None = None

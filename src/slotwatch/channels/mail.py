@@ -11,7 +11,7 @@ from email.utils import formatdate, parseaddr
 
 from email_validator import EmailNotValidError, validate_email
 
-from slotwatch.channels.channel import Message, has_control_characters, plain
+from slotwatch.channels.channel import CalendarPart, Message, has_control_characters, plain
 
 __all__ = ["Mail", "Sender", "UnfitMessageError", "message_id", "parse_sender", "write_mail"]
 
@@ -108,10 +108,22 @@ def _write(message: Message, sender: Sender, recipient: str, identity: str) -> b
     mail["Date"] = formatdate(usegmt=True)
     mail["Message-ID"] = identity
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps holiday answers away
+    mail["Content-Language"] = message.lang
     mail.set_content(message.text)
     if message.html is not None:
         mail.add_alternative(message.html, subtype="html")
+    if message.calendar is not None:
+        _add_calendar(mail, message.calendar)
     return mail.as_bytes()
+
+
+def _add_calendar(mail: EmailMessage, part: CalendarPart) -> None:
+    """As an alternative, which calendars act on by its method, and as a file, which the others can open."""
+    text = part.content.encode()
+    mail.add_alternative(part.content, subtype="calendar")
+    *_, calendar = mail.iter_parts()
+    calendar.set_param("method", part.method)
+    mail.add_attachment(text, maintype="application", subtype="ics", filename="booking.ics")
 
 
 def _address(address: str, name: str = "") -> Address:

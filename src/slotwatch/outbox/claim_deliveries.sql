@@ -18,15 +18,17 @@ WITH clock AS MATERIALIZED (
 )
 SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, n.kind, n.occasion, n.valid_until, n.booking_id,
        b.state, b.starts_at, b.ends_at, b.grace_ends_at, b.check_in_opens_at, b.checked_in_at, b.expired_at, b.ended_at,
-       b.end_reason, b.amount, b.currency, b.payment_status, b.terms,
+       b.end_reason, b.version, b.amount, b.currency, b.payment_status, b.terms,
        coalesce((SELECT g.amount FROM ledger AS g WHERE g.booking_id = b.id AND g.entry = 'refunded'), 0) AS refunded,
-       s.name AS station_name, s.address, s.zone, c.label, p.name AS driver_name, p.email, p.phone, p.preferences,
+       b.station_id, s.name AS station_name, s.address, s.zone, s.latitude, s.longitude, c.label,
+       b.vendor_id, v.name AS vendor_name, p.name AS driver_name, p.email, p.phone, p.preferences,
        clock.now
   FROM leased AS l
  CROSS JOIN clock
   JOIN notice AS n ON n.id = l.notice_id
   JOIN booking AS b ON b.id = n.booking_id
   JOIN station AS s ON s.id = b.station_id
+  JOIN vendor AS v ON v.id = b.vendor_id
   JOIN connector AS c ON c.id = b.connector_id
   JOIN driver AS p ON p.id = b.driver_id
  ORDER BY l.urgency, n.valid_until

@@ -1,0 +1,176 @@
+"""Puts a delivery into words: the message for its channel, in the driver's language, from compiled templates."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from jinja2 import TemplateError
+from markupsafe import Markup
+
+from slotwatch.channels.channel import Message
+from slotwatch.domain.ids import ref
+from slotwatch.domain.notices import Urgency
+from slotwatch.locale.catalogues import LANGUAGES, Language, best_language, language
+from slotwatch.outbox.calendar import calendar_part
+from slotwatch.outbox.claim import Claimed
+from slotwatch.outbox.foreign_text import visible
+from slotwatch.outbox.notice_tokens import NoticeTokens
+from slotwatch.outbox.sms_length import fit
+from slotwatch.outbox.template_check import TemplateFault, fault_of
+from slotwatch.outbox.values import VALUES, Telling
+from slotwatch.outbox.wording import Compiled, Part, Wording
+
+__all__ = ["Renderer", "TemplateSettings"]
+
+_LONGEST_SUBJECT = 160
+_SHORTENED_BY_FIT = ("station", "money", "link")
+_GAPS = re.compile(r"\n{3,}")
+
+
+class TemplateSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the operator's own wording lies, if anywhere."""
+
+    templates_dir: str | None = None
+
+    ENV: ClassVar[dict[str, str]] = {"templates_dir": "SLOTWATCH_TEMPLATES_DIR"}
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder."""
+        return None if self.templates_dir is None else Path(self.templates_dir).expanduser()
+
+
+class Renderer:
+    """Makes messages. Build one at start: it reads, checks and compiles every template.
+
+    Without `tokens` mails have neither countdown picture nor calendar link. `organizer` is the address that calendar
+    entries come from. Raises TemplateFault with file and line of each fault in the operator's own templates.
+    """
+
+    def __init__(
+        self, settings: TemplateSettings | None = None, *, tokens: NoticeTokens | None = None, organizer: str = ""
+    ) -> None:
+        self._wording = Wording((settings or TemplateSettings()).folder)
+        self._tokens = tokens
+        self._organizer = organizer
+        if self._wording.folder is not None:
+            self._try_out()
+
+    def message(self, delivery: Claimed, frontend_url: str) -> Message:
+        """The message for one delivery. Links lead to `frontend_url`."""
+        address = delivery.address
+        assert address is not None, "before_sending refuses deliveries without an address"
+        return self.message_to(address, self.telling(delivery, frontend_url))
+
+    def telling(self, delivery: Claimed, frontend_url: str) -> Telling:
+        """The delivery in the driver's language: of the profile, else the vendor's, else English."""
+        spoken = best_language(delivery.facts["preferences"].get("language"), delivery.facts.get("vendor_language"))
+        token = "" if self._tokens is None else self._tokens.token(delivery.facts["booking_id"])
+        return Telling(delivery=delivery, language=spoken, frontend_url=frontend_url, token=token)
+
+    def message_to(self, address: str, telling: Telling) -> Message:
+        """The message to that address; what it holds depends on the delivery's channel."""
+        delivery, channel = telling.delivery, telling.delivery.channel.value
+        texts: dict[str, Any]
+        match channel:
+            case "email":
+                texts = {
+                    "subject": self.subject(telling),
+                    "text": self.text(telling),
+                    "html": self.html(telling),
+                    "calendar": calendar_part(telling, organizer=self._organizer, attendee=address),
+                }
+            case "push":
+                texts = {"subject": self.subject(telling), "text": self.push(telling)}
+            case "voice":
+                texts = {"subject": None, "text": self.sms(telling, spoken=True)}
+            case "webhook":
+                texts = {"subject": self.subject(telling), "text": self.sms(telling)}
+            case _:
+                texts = {"subject": None, "text": self.sms(telling)}
+        return Message(
+            key=delivery.key,
+            to=address,
+            kind=delivery.kind.value,
+            lang=telling.language.code,
+            url=VALUES["link"](telling),
+            urgent=delivery.rule.urgency is Urgency.NOW,
+            valid_for=delivery.valid_until - delivery.claimed_at,
+            **texts,
+        )
+
+    def subject(self, telling: Telling) -> str:
+        """One line."""
+        return visible(self._filled(Part.SUBJECT, telling), _LONGEST_SUBJECT)
+
+    def text(self, telling: Telling) -> str:
+        """The plain-text part of the mail."""
+        lines = (line.rstrip() for line in self._filled(Part.TEXT, telling).strip().splitlines())
+        return _GAPS.sub("\n\n", "\n".join(lines)) + "\n"
+
+    def html(self, telling: Telling) -> str:
+        """The HTML part of the mail."""
+        return self._filled(Part.HTML, telling)
+
+    def push(self, telling: Telling) -> str:
+        """One line for a lock screen."""
+        return visible(self._filled(Part.PUSH, telling), _LONGEST_SUBJECT)
+
+    def sms(self, telling: Telling, *, spoken: bool = False) -> str:
+        """At most two segments; `spoken` leaves the link out."""
+        compiled = self._compiled(Part.SMS, telling)
+        values = {key: VALUES[key](telling) for key in compiled.needs | {"station", "money", "link"}}
+        if spoken:
+            values["link"] = ""
+        words = _words(telling.language, html=False)
+
+        def write(shortened: Mapping[str, str]) -> str:
+            return compiled.template.render({**values, **shortened, **words})
+
+        return fit(write, {key: values[key] for key in _SHORTENED_BY_FIT})
+
+    def _compiled(self, part: Part, telling: Telling) -> Compiled:
+        vendor_id = telling.facts.get("vendor_id")
+        vendor = None if vendor_id is None else ref("VN", vendor_id)
+        return self._wording.compiled(telling.delivery.kind, part, vendor=vendor, lang=telling.language.code)
+
+    def _filled(self, part: Part, telling: Telling) -> str:
+        compiled = self._compiled(part, telling)
+        values = {key: VALUES[key](telling) for key in compiled.needs}
+        return compiled.template.render({**values, **_words(telling.language, html=part.is_html)})
+
+    def _try_out(self) -> None:
+        """Fill in every template of the operator's once, so that a fault shows at start and not with a driver."""
+        from slotwatch.outbox.samples import samples
+
+        for vendor, lang in self._wording.scopes():
+            for delivery in samples():
+                facts = {**delivery.facts, "vendor_id": int(vendor.partition("-")[2]) if vendor else None}
+                telling = Telling(
+                    delivery=replace(delivery, facts=facts),
+                    language=language(lang or LANGUAGES[0]),
+                    frontend_url="https://charge.example",
+                    token="sample",  # noqa: S106  # no secret
+                )
+                for part in (self.subject, self.text, self.html, self.sms, self.push):
+                    try:
+                        part(telling)
+                    except (TemplateError, TypeError, ValueError, KeyError) as error:
+                        file = f"{f'{vendor}/' if vendor else ''}{delivery.kind}"
+                        raise TemplateFault([fault_of(error, file)]) from error
+
+
+def _words(spoken: Language, *, html: bool) -> dict[str, Callable[..., str]]:
+    """What `{% trans %}` calls. A translation is ours and may be trusted; the values in it are escaped."""
+    mark: Callable[[str], str] = Markup if html else str
+
+    def gettext(message: str, /, **values: Any) -> str:
+        return mark(spoken.gettext(message)) % values
+
+    def ngettext(one: str, many: str, count: int, /, **values: Any) -> str:
+        return mark(spoken.ngettext(one, many, count)) % {"num": count, **values}
+
+    return {"gettext": gettext, "ngettext": ngettext}

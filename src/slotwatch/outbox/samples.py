@@ -1,0 +1,108 @@
+"""Made-up deliveries, one or more of every kind: for the preview, for trying out templates, for measuring."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from slotwatch.domain.ids import new_booking_id
+from slotwatch.domain.lifecycle import EndReason, State
+from slotwatch.domain.money import PaymentStatus
+from slotwatch.domain.notices import Channel, NoticeKind
+from slotwatch.domain.terms import Terms
+from slotwatch.outbox.claim import Claimed
+
+__all__ = ["SAMPLE_START", "sample", "samples"]
+
+SAMPLE_START = datetime(2026, 3, 2, 17, tzinfo=UTC)
+_GRACE = timedelta(minutes=30)
+_HOUR = timedelta(hours=1)
+_BOOKING = new_booking_id(datetime(2026, 3, 1, 9, 30, tzinfo=UTC)) >> 20 << 20
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """When a kind is sent, counted from the start of the slot, and how the booking stands then."""
+
+    kind: NoticeKind
+    state: State
+    after_start: timedelta
+    payment: PaymentStatus = PaymentStatus.PAID
+    reason: EndReason | None = None
+    occasion: str = ""
+    refunded: int = 0
+
+
+_MOMENTS = (
+    _Moment(NoticeKind.BOOKING_CONFIRMED, State.CONFIRMED, -26 * _HOUR),
+    _Moment(NoticeKind.REMINDER, State.CONFIRMED, -_HOUR),
+    _Moment(NoticeKind.SLOT_STARTED, State.GRACE, timedelta(0)),
+    _Moment(NoticeKind.GRACE_ALERT, State.GRACE, _GRACE / 2, occasion="half"),
+    _Moment(NoticeKind.GRACE_ALERT, State.GRACE, _GRACE - timedelta(minutes=5), occasion="last"),
+    _Moment(NoticeKind.GRACE_EXTENDED, State.GRACE, _GRACE / 3),
+    _Moment(NoticeKind.CHECKED_IN, State.ACTIVE, timedelta(minutes=7)),
+    _Moment(NoticeKind.SLOT_EXPIRED, State.EXPIRED, _GRACE, PaymentStatus.FORFEIT_HELD, EndReason.NO_SHOW),
+    _Moment(NoticeKind.SLOT_VOIDED, State.VOIDED, _HOUR, PaymentStatus.REFUNDED, EndReason.OUTAGE, "", 1250),
+    _Moment(
+        NoticeKind.SLOT_VOIDED, State.VOIDED, _HOUR, PaymentStatus.REFUNDED, EndReason.DISPUTE_WON, "dispute", 1250
+    ),
+    _Moment(
+        kind=NoticeKind.BOOKING_CANCELLED,
+        state=State.CANCELLED,
+        after_start=-5 * _HOUR,
+        payment=PaymentStatus.PARTLY_REFUNDED,
+        reason=EndReason.BY_DRIVER,
+        refunded=937,
+    ),
+    _Moment(NoticeKind.BOOKING_COMPLETED, State.COMPLETED, _HOUR, reason=EndReason.SLOT_ENDED),
+    _Moment(NoticeKind.BOOKING_REINSTATED, State.REINSTATED, _HOUR, PaymentStatus.REFUNDED, EndReason.PROVEN, "", 1250),
+)
+
+
+def samples(language: str = "en", channel: Channel = Channel.EMAIL, **facts: Any) -> list[Claimed]:
+    """One delivery of every kind, two where a kind has two faces; `facts` replace what is made up."""
+    return list(_all(language, channel, facts))
+
+
+def sample(kind: NoticeKind, language: str = "en", channel: Channel = Channel.EMAIL, **facts: Any) -> Claimed:
+    """The first of that kind."""
+    return next(delivery for delivery in samples(language, channel, **facts) if delivery.kind is kind)
+
+
+def _all(language: str, channel: Channel, facts: dict[str, Any]) -> Iterator[Claimed]:
+    for number, moment in enumerate(_MOMENTS, start=1):
+        now = SAMPLE_START + moment.after_start
+        yield Claimed(
+            notice_id=number,
+            channel=channel,
+            lease=1,
+            attempts=0,
+            faults=0,
+            kind=moment.kind,
+            occasion=moment.occasion,
+            valid_until=now + timedelta(minutes=20),
+            claimed_at=now,
+            facts={**_facts(moment, now), "preferences": {"language": language}, **facts},
+        )
+
+
+def _facts(moment: _Moment, now: datetime) -> dict[str, Any]:
+    came = moment.state in (State.ACTIVE, State.COMPLETED, State.REINSTATED)
+    is_over = moment.reason is not None
+    longer = timedelta(minutes=12) if moment.kind is NoticeKind.GRACE_EXTENDED else timedelta(0)
+    return {
+        **{"booking_id": _BOOKING, "version": 2, "state": moment.state, "end_reason": moment.reason},
+        "starts_at": SAMPLE_START,
+        "ends_at": SAMPLE_START + _HOUR,
+        "grace_ends_at": SAMPLE_START + _GRACE + longer,
+        "check_in_opens_at": SAMPLE_START - timedelta(minutes=15),
+        "checked_in_at": SAMPLE_START + timedelta(minutes=7) if came else None,
+        "expired_at": SAMPLE_START + _GRACE + timedelta(seconds=5) if moment.state is State.EXPIRED else None,
+        "ended_at": now if is_over else None,
+        **{"amount": 1250, "currency": "EUR", "payment_status": moment.payment, "refunded": moment.refunded},
+        "terms": Terms().as_dict(),
+        **{"station_id": 12, "station_name": "Donaukanal Garage", "address": "Obere Donaustraße 94, 1020 Wien"},
+        **{"zone": "Europe/Vienna", "latitude": 48.21386, "longitude": 16.37861, "label": "2A"},
+        **{"vendor_id": 3, "vendor_name": "Wien Volt", "vendor_language": None},
+        **{"driver_name": "Mira Sharma", "email": "mira@example.org", "phone": "+15005550010"},
+    }

@@ -1,0 +1,197 @@
+"""Finds the files of a message, lets an operator's own files take their place, and compiles all of them once at start.
+
+A file is worked out in two steps. At start `[% … %]`, `[[ … ]]` put the file into its frame, and MJML becomes HTML with
+what stands in `{{ … }}`, `{% … %}` surviving; the result is compiled. So sending only fills in values.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import mrml
+from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
+from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from slotwatch.domain.notices import NoticeKind
+from slotwatch.locale.catalogues import LANGUAGES
+from slotwatch.outbox.template_check import Fault, TemplateFault, check_source, fault_of, mjml_faults
+from slotwatch.outbox.values import VALUES
+
+__all__ = ["BUILT_IN", "Compiled", "Part", "Wording"]
+
+BUILT_IN = Path(__file__).parent / "templates"
+
+_WORDS = ("gettext", "ngettext")
+
+
+class Part(StrEnum):
+    """The files of one kind of notice."""
+
+    SUBJECT = "subject.txt"
+    HTML = "body.mjml"
+    TEXT = "body.txt"
+    SMS = "sms.txt"
+    PUSH = "push.txt"
+
+    @property
+    def is_html(self) -> bool:
+        """Whether values are escaped."""
+        return self is Part.HTML
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One file ready to be filled in, and the names of the values that it needs."""
+
+    template: Template
+    needs: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Whose wording it is: a vendor's (`VN-3`) or everybody's, of one language or of all."""
+
+    vendor: str | None = None
+    lang: str | None = None
+
+    def names(self, name: str) -> Iterator[str]:
+        """Where the operator may have put the file, the most special first."""
+        stem, _, ending = name.rpartition(".")
+        for folder in (f"{self.vendor}/", "") if self.vendor else ("",):
+            if self.lang:
+                yield f"{folder}{stem}.{self.lang}.{ending}"
+            yield folder + name
+
+
+def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        autoescape=html, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"], trim_blocks=False
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.globals.clear()
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]  # set by the extension
+    return environment
+
+
+class Wording:
+    """Every template, built in or from `folder`. Raises TemplateFault with file and line of each fault."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._environments = {True: _environment(html=True), False: _environment(html=False)}
+        self._by_source: dict[tuple[bool, str], Compiled] = {}
+        own = {} if folder is None else _own_files(folder)
+        faults = [fault for path, source in own.items() for fault in self._faults(path, source)]
+        if faults:
+            raise TemplateFault(faults)
+        self._own = own
+        self._scopes: dict[_Scope, Mapping[tuple[NoticeKind, Part], Compiled]] = {}
+        for scope in _scopes_of(own):
+            self._scopes[scope] = self._compile_all(scope)
+
+    def compiled(self, kind: NoticeKind, part: Part, *, vendor: str | None = None, lang: str | None = None) -> Compiled:
+        """The file that speaks to this vendor's drivers in this language."""
+        for scope in (_Scope(vendor, lang), _Scope(vendor), _Scope(None, lang)):
+            found = self._scopes.get(scope)
+            if found is not None:
+                return found[kind, part]
+        return self._scopes[_Scope()][kind, part]
+
+    def scopes(self) -> list[tuple[str | None, str | None]]:
+        """Every (vendor, language) that has wording of its own; (None, None) is everybody else."""
+        return [(scope.vendor, scope.lang) for scope in self._scopes]
+
+    def _faults(self, path: str, source: str) -> list[Fault]:
+        html = path.endswith(".mjml")
+        faults = check_source(path, source, self._environments[html], {*VALUES, *_WORDS})
+        return faults + (mjml_faults(path, source) if html and not faults else [])
+
+    def _compile_all(self, scope: _Scope) -> Mapping[tuple[NoticeKind, Part], Compiled]:
+        found: dict[str, str] = {}  # asked name -> file that answered
+
+        def load(name: str) -> tuple[str, str, None]:
+            for candidate in scope.names(name):
+                if candidate in self._own:
+                    found[name] = candidate
+                    return self._own[candidate], candidate, None
+            path = BUILT_IN / name
+            if not path.is_file():
+                raise TemplateNotFound(name)
+            found[name] = name
+            return path.read_text(encoding="utf-8"), name, None
+
+        frames = ImmutableSandboxedEnvironment(
+            *("[%", "%]", "[[", "]]", "[#", "#]"),
+            loader=FunctionLoader(load),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+        )
+        compiled: dict[tuple[NoticeKind, Part], Compiled] = {}
+        for kind in NoticeKind:
+            for part in Part:
+                name = f"{kind}/{part}"
+                try:
+                    framed = frames.get_template(name).render()
+                    compiled[kind, part] = self._compile(framed, html=part.is_html)
+                except (TemplateError, OSError) as error:
+                    raise TemplateFault([fault_of(error, found.get(name, name))]) from error
+        return compiled
+
+    def _compile(self, framed: str, *, html: bool) -> Compiled:
+        key = html, framed
+        if key not in self._by_source:
+            source = mrml.to_html(framed).content if html else framed
+            environment = self._environments[html]
+            needs = find_undeclared_variables(environment.parse(source)) & VALUES.keys()
+            self._by_source[key] = Compiled(environment.from_string(source), frozenset(needs))
+        return self._by_source[key]
+
+
+def _own_files(folder: Path) -> dict[str, str]:
+    """What the operator put there, by path below the folder. Raises TemplateFault."""
+    if not folder.is_dir():
+        raise TemplateFault([Fault(str(folder), 0, "is not a folder")])
+    faults, found = [], {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or path.name.startswith(".") or path.suffix not in (".mjml", ".txt"):
+            continue
+        known = _known_name(name)
+        if not known:
+            faults.append(Fault(name, 0, "takes the place of nothing: the names of templates/README.md are expected"))
+            continue
+        try:
+            found[name] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            faults.append(Fault(name, path.read_bytes()[: error.start].count(b"\n") + 1, "is not UTF-8"))
+    if faults:
+        raise TemplateFault(faults)
+    return found
+
+
+def _known_name(name: str) -> bool:
+    """Whether such a file is ever looked for."""
+    head, _, rest = name.partition("/")
+    name = rest if head.startswith("VN-") and head[3:].isdecimal() else name
+    stem, _, ending = name.rpartition(".")
+    base, _, lang = stem.rpartition(".")
+    plain = f"{base}.{ending}" if base and lang in LANGUAGES else name
+    return (BUILT_IN / plain).is_file()
+
+
+def _scopes_of(own: Mapping[str, Any]) -> list[_Scope]:
+    """Everybody's first, then each vendor and language that has a file of its own."""
+    scopes = {_Scope()}
+    for path in own:
+        head = path.partition("/")[0]
+        vendor = head if head.startswith("VN-") else None
+        pieces = path.rpartition("/")[2].split(".")
+        lang = pieces[1] if len(pieces) == 3 else None  # body.de.txt
+        scopes |= {_Scope(vendor), _Scope(vendor, lang)}
+    general = {scope.lang for scope in scopes if scope.vendor is None and scope.lang}
+    vendors = {scope.vendor for scope in scopes if scope.vendor}
+    scopes |= {_Scope(vendor, lang) for vendor in vendors for lang in general}
+    return sorted(scopes, key=lambda scope: (scope.vendor or "", scope.lang or ""))
