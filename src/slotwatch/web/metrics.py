@@ -7,7 +7,7 @@ import structlog
 from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.types import Message, Scope
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from slotwatch.domain.errors import SlotwatchError
@@ -31,6 +31,7 @@ class Metrics:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, never read
         self._counted_until: datetime | None = None
         self._lock = asyncio.Lock()
         self.registry = registry = CollectorRegistry()

@@ -60,6 +60,7 @@ def openapi_document(routes: Iterable[Any]) -> dict[str, Any]:
     ordered = sorted([*shapes, Problem], key=str)
     references, components = msgspec.json.schema_components(ordered, ref_template=_REF)
     schemas = dict(zip(ordered, references, strict=True))
+    queries = {_name_of(schemas[one.query]) for _, _, one in listed if one.query is not None}
     paths: dict[str, dict[str, Any]] = {}
     for method, path, operation in listed:
         paths.setdefault(path, {})[method.lower()] = _written(method, path, operation, (schemas, components))
@@ -73,7 +74,7 @@ def openapi_document(routes: Iterable[Any]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": {name: schema for name, schema in components.items() if not _is_query(name, shapes)},
+            "schemas": {name: schema for name, schema in components.items() if name not in queries},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -97,21 +98,22 @@ def _is_shape(shape: Any) -> bool:
     return shape is not None and shape is not str
 
 
-def _is_query(name: str, shapes: Iterable[Any]) -> bool:
-    return name.endswith("Query") and any(getattr(shape, "__name__", "") == name for shape in shapes)
+def _name_of(schema: dict[str, Any]) -> str:
+    """The name behind a reference; two shapes of one name have longer names there."""
+    return str(schema["$ref"].rpartition("/")[2])
 
 
 def _written(
     method: str, path: str, operation: Operation, known: tuple[dict[Any, Any], dict[str, Any]]
 ) -> dict[str, Any]:
-    schemas, components = known
+    schemas, _ = known
     written: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "-", f"{method.lower()}{path}").strip("-"),
         "tags": [operation.tag],
         "summary": operation.summary,
         "parameters": [
             *_path_parameters(path),
-            *_query_parameters(operation, components),
+            *_query_parameters(operation, known),
             *_headers(method, operation),
         ],
         "responses": _responses(method, operation, schemas),
@@ -135,10 +137,11 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(operation: Operation, components: dict[str, Any]) -> list[dict[str, Any]]:
+def _query_parameters(operation: Operation, known: tuple[dict[Any, Any], dict[str, Any]]) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
-    schema = components[operation.query.__name__]
+    schemas, components = known
+    schema = components[_name_of(schemas[operation.query])]
     required = schema.get("required", [])
     return [
         {"name": name, "in": "query", "required": name in required, "schema": _without_null(part)}

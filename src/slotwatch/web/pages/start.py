@@ -120,7 +120,8 @@ def _kind(schema: dict[str, Any]) -> str:
         return " | ".join(str(value) for value in schema["enum"])
     kind = str(schema.get("type", "anything"))
     if kind == "array":
-        return f"list of {_kind(schema.get('items', {}))}"
+        parts = schema.get("prefixItems")
+        return f"list of {_kind(schema.get('items', {}))}" if parts is None else f"[{', '.join(map(_kind, parts))}]"
     if kind == "string":
         return {"date-time": "instant", "date": "date"}.get(schema.get("format", ""), "text")
     return {"integer": "whole number", "object": "object", "null": "null"}.get(kind, kind)
