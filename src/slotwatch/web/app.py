@@ -63,10 +63,10 @@ def create_app(
         [
             Router(
                 "/",
-                guards=[only(Role.DRIVER)],
+                before_request=only(Role.DRIVER),
                 route_handlers=[*STATION_ROUTES, *BOOKING_ROUTES, *DISPUTE_ROUTES, *NOTIFICATION_ROUTES],
             ),
-            Router("/", guards=[only(Role.VENDOR)], route_handlers=[*VENDOR_ROUTES]),
+            Router("/", before_request=only(Role.VENDOR), route_handlers=[*VENDOR_ROUTES]),
             Router("/", guards=[*GUARDS], route_handlers=[*INBOX_ROUTES] if has_inbox else []),
             *(show_start, show_docs, show_openapi, show_booking_page, send_static_file),
             *(show_health, show_ready, show_metrics),

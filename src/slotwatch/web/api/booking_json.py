@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from functools import cache
 
 import msgspec
 
@@ -73,6 +74,7 @@ def transition_json(move: TransitionView) -> TransitionOut:
     )
 
 
+@cache
 def notice_name(kind: NoticeKind) -> str:
     """The kind as a key in JSON.
 
