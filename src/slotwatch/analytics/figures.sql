@@ -39,7 +39,7 @@ WITH touched AS (
                 WHEN 'refunded' THEN amount
                 WHEN 'partly_refunded' THEN (SELECT g.amount FROM ledger AS g
                                               WHERE g.booking_id = t.id AND g.entry = 'refunded') END AS refunded,
-           least(:until, ends_at, expired_at, ended_at) - greatest(:since, starts_at) AS held,
+           least(:until, ends_at, coalesce(expired_at, ended_at)) - greatest(:since, starts_at) AS held,
            CASE WHEN state IN ('active', 'completed')
                 THEN least(:until, ends_at, ended_at) - greatest(:since, starts_at, checked_in_at) END AS used,
            checked_in_at,
