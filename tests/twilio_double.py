@@ -23,7 +23,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["TwilioDouble", "twilio_double"]
+__all__ = ["TwilioDouble", "node_program", "twilio_double", "wait_until_ready"]
 
 _ROOT = Path(__file__).parent.parent
 _PROGRAM = _ROOT / "node_modules" / "emulate" / "dist" / "index.js"
@@ -80,7 +80,7 @@ def twilio_double() -> Iterator[TwilioDouble]:
         raise RuntimeError("the Twilio double is not installed: run `make setup` (or `npm ci`)")
     process = subprocess.Popen(
         [
-            _node(),
+            node_program(),
             "--import",
             "data:text/javascript," + "".join(_LOOPBACK_ONLY.split("\n")),
             str(_PROGRAM),
@@ -96,7 +96,7 @@ def twilio_double() -> Iterator[TwilioDouble]:
         text=True,
     )
     try:
-        yield TwilioDouble(f"http://127.0.0.1:{_wait_until_ready(process)}")
+        yield TwilioDouble(f"http://127.0.0.1:{wait_until_ready(process, _READY)}")
     finally:
         process.terminate()
         try:
@@ -110,14 +110,15 @@ def twilio_double() -> Iterator[TwilioDouble]:
         process.stdout.close()
 
 
-def _node() -> str:
+def node_program() -> str:
     found = shutil.which("node", path=f"{_ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
     if found is None:
         raise RuntimeError("Node.js is not installed: run `make setup`")
     return found
 
 
-def _wait_until_ready(process: subprocess.Popen[str]) -> int:
+def wait_until_ready(process: subprocess.Popen[str], ready: str) -> int:
+    """The port that the process prints after the words `ready`. Raises RuntimeError with what it said instead."""
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
@@ -131,7 +132,7 @@ def _wait_until_ready(process: subprocess.Popen[str]) -> int:
     said = []
     with contextlib.suppress(queue.Empty):
         while (line := lines.get(timeout=_START_SECONDS)) is not None:
-            if line.startswith(_READY):
-                return int(line.removeprefix(_READY))
+            if line.startswith(ready):
+                return int(line.removeprefix(ready))
             said.append(line)
-    raise RuntimeError("the Twilio double did not start: " + "".join(said)[-2000:])
+    raise RuntimeError("a test server did not start: " + "".join(said)[-2000:])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
@@ -81,10 +82,10 @@ class HttpDouble:
 
 
 @contextlib.asynccontextmanager
-async def http_double() -> AsyncIterator[HttpDouble]:
+async def http_double(tls: ssl.SSLContext | None = None) -> AsyncIterator[HttpDouble]:
     """Start the double, stop it at the end."""
     double = HttpDouble(account=reply(200, {"status": "active"}))
-    async with listener(double.talk) as double.server:
+    async with listener(double.talk, tls) as double.server:
         yield double
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ class Listener:
 
 
 @contextlib.asynccontextmanager
-async def listener(talk: Talk) -> AsyncIterator[Listener]:
+async def listener(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[Listener]:
     """Run `talk` for each connection; at the end cut those that are still open."""
     seen = Listener()
 
@@ -40,7 +41,7 @@ async def listener(talk: Talk) -> AsyncIterator[Listener]:
             seen._tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     seen.port = server.sockets[0].getsockname()[1]
     try:
         yield seen
