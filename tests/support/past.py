@@ -205,6 +205,8 @@ async def write_past(url: str, lives: Sequence[Life], driver_id: int) -> None:
 
 
 async def _copy(conn: asyncpg.Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
     columns = list(rows[0])
     await conn.copy_records_to_table(
         table, records=[tuple(row[name] for name in columns) for row in rows], columns=columns

@@ -1,0 +1,143 @@
+"""A vendor's numbers where there are none, where clocks change, where nothing was sent, and how they are read."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from slotwatch.analytics.scope import GroupBy, Period, Scope
+from slotwatch.analytics.statistics import read_breakdown, read_insights, read_statistics
+from slotwatch.domain.errors import NotFound
+from slotwatch.domain.lifecycle import Cause, State
+from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.engine.advance import Advancer, AdvanceSettings
+from slotwatch.storage.clock import MovableClock
+from slotwatch.storage.database import Database
+from slotwatch.storage.statements import Statement, load_sql
+from slotwatch.usecases.book import book
+from slotwatch.usecases.desk import Desk
+from tests.conftest import NOON, Town
+from tests.support.past import Bay, Life, write_past
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+async def test_a_vendor_without_bookings_has_counts_of_nothing_and_no_rates(database: Database, town: Town) -> None:
+    scope = Scope.until_now(town.other_vendor, DAY, NOON)
+    async with database.connection() as conn:
+        insights = await read_insights(conn, scope)
+        by_hour = await read_breakdown(conn, scope, GroupBy.HOUR)
+    statistics, figures = insights.current, insights.current.figures
+    assert figures.total == 0 and set(figures.by_state) == set(State)
+    rates = (figures.no_shows, figures.completion, figures.grace_use)
+    assert [(rate.value, rate.interval) for rate in rates] == [(None, None)] * 3
+    assert figures.median_into_grace is None
+    assert [told.rate.value for told in statistics.deliveries.values()] == [None, None]
+    assert statistics.utilisation is None, "its connector is as old as the clock"
+    assert not figures.revenue.earned and not insights.grace_curve and insights.relet_after_no_show == 0
+    assert len(by_hour) == 24 and {group.figures.total for group in by_hour} == {0}
+
+
+async def test_a_vendor_that_does_not_exist_has_no_numbers_either(database: Database, town: Town) -> None:
+    async with database.connection() as conn:
+        assert await read_breakdown(conn, Scope.until_now(9999, DAY, NOON), GroupBy.STATION) == []
+
+
+async def test_a_station_of_somebody_else_is_absent(database: Database, town: Town) -> None:
+    scope = Scope.until_now(town.other_vendor, DAY, NOON, town.station)
+    async with database.connection() as conn:
+        for read in (read_statistics(conn, scope), read_insights(conn, scope)):
+            with pytest.raises(NotFound):
+                await read
+        with pytest.raises(NotFound):
+            await read_breakdown(conn, scope, GroupBy.HOUR)
+
+
+@pytest.mark.parametrize(
+    ("first", "hours"),
+    [
+        (datetime(2026, 3, 29, 0, 30, tzinfo=UTC), {1: 1, 3: 1, 4: 1}),  # 02:00 to 03:00 does not exist
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), {2: 2, 3: 1}),  # and here it comes twice
+    ],
+)
+async def test_hours_are_those_on_the_stations_wall(
+    database: Database, town: Town, first: datetime, hours: dict[int, int]
+) -> None:
+    async with database.connection() as conn:
+        await conn.execute("UPDATE station SET zone = 'Europe/Vienna' WHERE id = $1", town.station)
+    bay = Bay(town.connectors[0], town.station, town.vendor, "EUR")
+    lives = []
+    for number in range(3):
+        starts_at = first + number * HOUR
+        life = Life(number + 1, bay, starts_at, starts_at + HOUR, 100)
+        life.move(State.CONFIRMED, Cause.BOOKED, starts_at - HOUR)
+        life.move(State.GRACE, Cause.TIME, starts_at)
+        life.move(State.EXPIRED, Cause.TIME, starts_at + HOUR / 2)
+        life.deliveries.append((Channel.SMS, DeliveryState.SENT))
+        lives.append(life)
+    await write_past(database.url, lives, town.driver.id)
+    scope = Scope(vendor_id=town.vendor, period=Period(first - DAY, first + DAY))
+    async with database.connection() as conn:
+        groups = await read_breakdown(conn, scope, GroupBy.HOUR)
+    assert {group.key: group.figures.no_shows.part for group in groups if group.figures.total} == hours
+    told = {group.key: group.deliveries[Channel.SMS].unknown for group in groups if group.deliveries}
+    assert {hour: count for hour, count in told.items() if count} == hours
+
+
+async def test_a_delivery_that_was_born_too_late_names_its_slot_too(
+    desk: Desk, town: Town, clock: MovableClock, database: Database
+) -> None:
+    booking = await book(desk, town.driver, town.connectors[0], town.slot())
+    clock.advance(timedelta(hours=1, minutes=40))  # the engine slept through start and grace
+    async with database.connection() as conn:
+        while (await Advancer(AdvanceSettings(), list(Channel), clock).run_once(conn)).moved:
+            pass
+        missed = await conn.fetch("SELECT vendor_id, station_id, slot_starts_at FROM delivery WHERE state = 'missed'")
+        waiting = await conn.fetch("SELECT slot_starts_at FROM delivery WHERE state = 'pending'")
+        statistics = await read_statistics(conn, Scope.until_now(town.vendor, DAY, clock.read()))
+    assert missed and {tuple(row) for row in missed} == {(town.vendor, town.station, booking.timeline.starts_at)}
+    assert {row["slot_starts_at"] for row in waiting} == {None}
+    told = statistics.deliveries
+    assert sum(of_channel.failed for of_channel in told.values()) == len(missed)
+
+
+async def _plan(conn: asyncpg.Connection, statement: Statement, **values: Any) -> str:
+    explained = Statement(f"EXPLAIN {statement.sql}")
+    return "\n".join(row[0] for row in await explained.fetch(conn, **values))
+
+
+async def test_a_vendors_numbers_walk_along_their_own_indexes(database: Database, town: Town) -> None:
+    scope = {"vendor_id": town.vendor, "station_id": None, "since": NOON - 7 * DAY, "until": NOON}
+    async with database.connection() as conn, conn.transaction():
+        await conn.execute("SET LOCAL enable_seqscan = off")
+        await conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        figures = await _plan(
+            conn,
+            load_sql("slotwatch.analytics", "figures.sql"),
+            **scope,
+            by="all",
+            with_live=True,
+            longest=8 * HOUR,
+            earliest=4 * HOUR,
+        )
+        deliveries = await _plan(conn, load_sql("slotwatch.analytics", "deliveries.sql"), **scope, by="all")
+        slots = await _plan(
+            conn,
+            load_sql("slotwatch.analytics", "slots.sql"),
+            **scope,
+            state=None,
+            limit=50,
+            after_part=None,
+            after_at=None,
+            after_id=None,
+        )
+    assert re.search(r"Index Only Scan using booking_ended_idx.*\n.*Index Cond: .*vendor_id.*starts_at", figures)
+    assert "booking_live_idx" in figures
+    assert re.search(
+        r"Index Only Scan using delivery_slot_idx.*\n.*Index Cond: .*vendor_id.*slot_starts_at", deliveries
+    )
+    assert "booking_live_idx" in slots and "booking_ended_idx" in slots
+    assert "Seq Scan" not in figures + deliveries + slots
