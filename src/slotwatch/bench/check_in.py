@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from slotwatch.bench.http_client import Request, Server, send_from_each, serving
 from slotwatch.bench.pgbench import Call, Script, run_pgbench, script_of
 from slotwatch.bench.report import Steps, medians
 from slotwatch.bench.seed import Wave, open_connection, seed
 from slotwatch.domain.booking import CheckInMethod
+from slotwatch.domain.ids import BookingId, booking_ref
 from slotwatch.domain.lifecycle import State, Step
 from slotwatch.domain.notices import Channel
 from slotwatch.storage.clock import DatabaseClock, monotonic
@@ -43,34 +46,26 @@ class CheckInSize:
 
     @property
     def bookings(self) -> int:
-        """Those of all rounds and both sides, of the warm-up, and two samples."""
-        return 2 * self.rounds * self.a_round + self.connections * _WARM_UP + 2
+        """Those of all rounds and the three ways to check in, of both warm-ups, and two samples."""
+        return 3 * self.rounds * self.a_round + 2 * self.connections * _WARM_UP + 2
 
 
 async def measure_check_in(url: str, size: CheckInSize, steps: Steps) -> dict[str, Any]:
-    """Short rounds of pgbench and of the use case in turn, since other things happen on the machine, too."""
-    conn = await open_connection(url)
-    database = await connect(DatabaseSettings(pool_size=size.connections), name="bench", url=url)
-    try:
+    """Short rounds of pgbench, the use case and HTTP in turn, since other things happen on the machine, too."""
+    async with AsyncExitStack() as stack:
+        conn = await open_connection(url)
+        stack.push_async_callback(conn.close)
         steps.begin("seeding")
         # In grace since a minute ago: the window stays open for half an hour.
         starts_at = await DatabaseClock().now(conn) - timedelta(minutes=1)
         wave = Wave(size.bookings, size.bookings, starts_at, state=State.GRACE, step=Step.GRACE_HALF, version=2)
         await seed(conn, wave)
         script = await _sampled(conn, url, size.bookings)
-        done = await _go_through(database, size.connections, _WARM_UP, after=0)
-        rounds = []
-        for number in range(1, size.rounds + 1):
-            steps.begin(f"round {number} of {size.rounds}")
-            limit = await run_pgbench(url, script, connections=size.connections, each=size.each, after=done)
-            began = monotonic()
-            done = await _go_through(database, size.connections, size.each, after=done + size.a_round)
-            ours = size.a_round / (monotonic() - began)
-            rounds.append({"check_ins_per_second": ours, "pgbench_per_second": limit, "ratio_to_limit": ours / limit})
+        database = await connect(DatabaseSettings(pool_size=size.connections), name="bench", url=url)
+        stack.push_async_callback(database.close)
+        server = await stack.enter_async_context(serving(url, size.connections))
+        rounds = await _rounds(size, steps, _Sides(url, script, database, server))
         await _check(conn, size.bookings)
-    finally:
-        await conn.close()
-        await database.close()
     return {
         "bench": "check-in",
         "connections": size.connections,
@@ -79,6 +74,74 @@ async def measure_check_in(url: str, size: CheckInSize, steps: Steps) -> dict[st
         "target_ratio": _TARGET,
         "rounds": rounds,
     }
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """The three ways to check in; each takes bookings from number `after` + 1 on and tells its seconds."""
+
+    url: str
+    script: Script
+    database: Database
+    server: Server
+
+    async def pgbench(self, connections: int, each: int, after: int) -> float:
+        """The statements alone."""
+        rate = await run_pgbench(self.url, self.script, connections=connections, each=each, after=after)
+        return connections * each / rate
+
+    async def use_case(self, connections: int, each: int, after: int) -> float:
+        """As many callers at once as there are connections."""
+        desk = _desk(self.database)
+
+        async def caller(first: int) -> None:
+            for number in range(first, first + each):
+                await check_in(desk, number, number, _ATTEMPT)
+
+        began = monotonic()
+        async with asyncio.TaskGroup() as group:
+            for index in range(connections):
+                group.create_task(caller(after + 1 + index * each))
+        return monotonic() - began
+
+    async def http(self, connections: int, each: int, after: int) -> float:
+        """Requests of as many drivers as bookings, over keep-alive connections."""
+        requests = [
+            Request(
+                "PUT",
+                f"/api/users/bookings/{booking_ref(BookingId(number))}/checkin",
+                self.server.token(f"driver-{number}"),
+                b'{"method":"app"}',
+            ).encoded()
+            for number in range(after + 1, after + 1 + connections * each)
+        ]
+        began = monotonic()
+        await send_from_each(self.server, connections, lambda index: requests[index * each : (index + 1) * each])
+        return monotonic() - began
+
+
+async def _rounds(size: CheckInSize, steps: Steps, sides: _Sides) -> list[dict[str, Any]]:
+    await sides.use_case(size.connections, _WARM_UP, 0)
+    await sides.http(size.connections, _WARM_UP, size.connections * _WARM_UP)
+    done = 2 * size.connections * _WARM_UP
+    rounds = []
+    for number in range(1, size.rounds + 1):
+        steps.begin(f"round {number} of {size.rounds}")
+        rates = []
+        for side in (sides.pgbench, sides.use_case, sides.http):
+            rates.append(size.a_round / await side(size.connections, size.each, done))
+            done += size.a_round
+        limit, ours, http = rates
+        rounds.append(
+            {
+                "check_ins_per_second": ours,
+                "pgbench_per_second": limit,
+                "ratio_to_limit": ours / limit,
+                "http_requests_per_second": http,
+                "ratio_of_http": http / limit,
+            }
+        )
+    return rounds
 
 
 async def _sampled(conn: Connection, url: str, booking_id: int) -> Script:
@@ -94,20 +157,6 @@ async def _sampled(conn: Connection, url: str, booking_id: int) -> Script:
     finally:
         await database.close()
     return await script_of(conn, calls, booking_id)
-
-
-async def _go_through(database: Database, callers: int, each: int, *, after: int) -> int:
-    """As many callers at once as there are connections, each with bookings of its own; the last one's number."""
-    desk = _desk(database)
-
-    async def caller(first: int) -> None:
-        for number in range(first, first + each):
-            await check_in(desk, number, number, _ATTEMPT)
-
-    async with asyncio.TaskGroup() as group:
-        for index in range(callers):
-            group.create_task(caller(after + 1 + index * each))
-    return after + callers * each
 
 
 async def _check(conn: Connection, check_ins: int) -> None:
