@@ -34,7 +34,13 @@ _COUNT_FAILURE = Statement(
 )
 
 _MOST_TRIES = 3
-_PASSING = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+_NOT_THE_ROW = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.SyntaxOrAccessError,  # a table or a right is missing: every booking would be set aside in a moment
+    asyncpg.InsufficientResourcesError,
+)
 """Failures that say nothing about the row: try again on the next tick."""
 
 
@@ -90,7 +96,7 @@ class Advancer:
         """Move one batch, or only the due ones among `ids`. Each batch is one transaction."""
         try:
             return await self._advance(conn, ids, may_expire)
-        except (*CONNECTION_ERRORS, *_PASSING):
+        except (*CONNECTION_ERRORS, *_NOT_THE_ROW):
             raise
         except asyncpg.PostgresError as error:
             suspects = list(ids) if ids is not None else await self._due_ids(conn)
