@@ -11,7 +11,7 @@ WITH clock AS MATERIALIZED (
     RETURNING b.id, b.amount, b.currency
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
-    SELECT id, 'forfeited', 'forfeit', 'vendor', amount, currency, now FROM final CROSS JOIN clock
+    SELECT id, 'forfeited', 'forfeit', 'vendor', amount, currency, now FROM final CROSS JOIN clock WHERE amount > 0
 ), missed AS (
     UPDATE delivery AS d SET state = 'missed', error = coalesce(d.error, 'its time had passed before it could be sent')
       FROM notice AS n CROSS JOIN clock

@@ -138,6 +138,7 @@ async def record_move(
         **{name: getattr(after.timeline, name) for name in _MOVED_INSTANTS},
         version=move.before.version,
         from_state=move.before.state,
+        paid_before=move.before.payment_status,
         cause=move.cause,
         actor=actor,
         reason=reason or after.end_reason,

@@ -1,5 +1,6 @@
 -- name: record_move: write one booking's move, its history, its notice and its money, all or nothing.
--- guard: the row still has the version that the move was decided on; else nothing at all is written.
+-- guard: the row still has the version that the move was decided on, and its money is where it was then (a forfeit
+-- becomes final without a move); else nothing at all is written.
 -- index: booking_pkey
 WITH moved AS (
     UPDATE booking
@@ -8,7 +9,7 @@ WITH moved AS (
            started_at = :started_at, checked_in_at = :checked_in_at, check_in_method = :check_in_method,
            expired_at = :expired_at, ended_at = :ended_at, end_reason = :end_reason,
            version = version + 1, epoch = :epoch, tries = 0, set_aside = false, updated_at = :at
-     WHERE id = :id AND version = :version AND state = :from_state
+     WHERE id = :id AND version = :version AND state = :from_state AND payment_status = :paid_before
     RETURNING id, version
 ), logged AS (
     INSERT INTO transition (booking_id, version, from_state, to_state, cause, actor, reason, due_at, at)
