@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import structlog
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 __all__ = ["app"]
 
@@ -32,6 +33,27 @@ def scenarios(*only: str, database_url: Url = None, json: Json = False) -> int:
         sys.stderr.write(f"There is no scenario {', '.join(unknown)}. There are:\n{known}\n")
         return 2
     return _run(run_scenarios(url=database_url, json=json, only=only))
+
+
+@app.command
+def town(
+    *,
+    bookings: Annotated[
+        int, Parameter(help="How many, walk-ins among them.", validator=Number(gte=1, lte=5_000_000))
+    ] = 5000,
+    days: Annotated[int, Parameter(help="Over how many days their slots begin.", validator=Number(gte=1, lte=366))] = 7,
+    no_show_rate: Annotated[float, Parameter(help="Share that never comes.", validator=Number(gte=0, lte=1))] = 0.15,
+    workers: Annotated[int, Parameter(help="Engine workers at once.", validator=Number(gte=1, lte=8))] = 2,
+    seed: Annotated[int, Parameter(help="Which of all such towns; the same one gives the same table.")] = 7,
+    database_url: Url = None,
+    json: Json = False,
+) -> int:
+    """Run a town for some days, print what came of it, and exit with 1 if one row breaks an invariant."""
+    from slotwatch.simulation.town import TownWish
+    from slotwatch.simulation.week import run_town
+
+    wish = TownWish(bookings=bookings, days=days, no_show_rate=no_show_rate, workers=workers, seed=seed)
+    return _run(run_town(wish, url=database_url, json=json))
 
 
 def _run(main: Any) -> int:

@@ -29,7 +29,7 @@ FRONTEND_URL = "https://slotwatch.example"
 _SENDING = SenderSettings(batch_size=400, lease_seconds=600)
 
 _ALIVE = Statement("UPDATE pulse SET beat_at = greatest(beat_at, :until)")
-_NEXT_RETRY = Statement("SELECT min(next_attempt_at) FROM delivery WHERE state = 'pending'")
+_NEXT_TRY = Statement("SELECT min(next_attempt_at) FROM delivery WHERE state = 'pending'")
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,16 @@ class House:
         async with self.database.transaction() as conn:
             await self.cleaner.run_once(conn)
 
-    async def next_event(self) -> datetime | None:
-        """When the earliest step or the next try of a delivery is due; None when there is nothing left."""
+    async def next_step(self) -> datetime | None:
+        """When the earliest step of a booking is due."""
         async with self.database.connection() as conn:
-            events = [await next_due(conn), await _NEXT_RETRY.fetchval(conn)]
-        return min((event for event in events if event is not None), default=None)
+            return await next_due(conn)
+
+    async def next_try(self) -> datetime | None:
+        """When the next try of a delivery is due."""
+        async with self.database.connection() as conn:
+            tried_at: datetime | None = await _NEXT_TRY.fetchval(conn)
+        return tried_at
 
     async def _worker(self, advancer: Advancer) -> list[AdvanceReport]:
         reports: list[AdvanceReport] = []

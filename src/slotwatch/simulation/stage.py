@@ -115,11 +115,12 @@ class Stage:
             await self._tell_moves()
             await self.house.send()
             await self.house.clean()
-            event = await self.house.next_event()
             if self.now >= goal:
                 break
-            later = goal if event is None or event <= self.now else event
-            self.house.clock.move_to(min(goal, later))
+            events = (await self.house.next_step(), await self.house.next_try())
+            self.house.clock.move_to(
+                min([goal, *(event for event in events if event is not None and event > self.now)])
+            )
         report = await self.house.audit()
         if not report.is_clean:
             self.say(
