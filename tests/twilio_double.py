@@ -60,9 +60,10 @@ class TwilioDouble:
         found: list[dict[str, object]] = answer[what.lower()]  # type: ignore[assignment]
         return found
 
-    def move(self, message_sid: str, status: str) -> None:
-        """Let a message become `status`; the double calls the message's `StatusCallback` with a signature."""
-        self._ask("POST", "/_twilio/simulate/message-status", {"MessageSid": message_sid, "Status": status})
+    def move(self, sid: str, status: str) -> None:
+        """Let a message or a call become `status`; the double calls its `StatusCallback` with a signature."""
+        kind, name = ("call", "CallSid") if sid.startswith("CA") else ("message", "MessageSid")
+        self._ask("POST", f"/_twilio/simulate/{kind}-status", {name: sid, "Status": status})
 
     def _ask(self, method: str, path: str, values: dict[str, str]) -> dict[str, object]:
         with httpx.Client(auth=(self.account_sid, self.auth_token), trust_env=False, timeout=10) as client:

@@ -5,19 +5,57 @@ from typing import Any
 import msgspec
 import pytest
 
-from slotwatch.channels import SmtpChannel, SmtpSettings, TwilioSettings, TwilioSms
+from slotwatch.channels import (
+    GuardSettings,
+    PushSettings,
+    SmtpChannel,
+    SmtpSettings,
+    TwilioSettings,
+    TwilioSms,
+    VoiceSettings,
+    WebhookSettings,
+    WhatsAppSettings,
+)
+from slotwatch.channels.numbers import NumberSettings
+from slotwatch.channels.receipts import ReceiptSettings
+from slotwatch.channels.smtp_settings import SecondSmtpSettings
+from slotwatch.channels.twilio_settings import SecondTwilioSettings
+
+EVERY_SETTINGS = [
+    *(GuardSettings, NumberSettings, PushSettings, ReceiptSettings, SecondSmtpSettings, SecondTwilioSettings),
+    *(SmtpSettings, TwilioSettings, VoiceSettings, WebhookSettings, WhatsAppSettings),
+]
 
 SMTP: dict[str, Any] = {"host": "mail.example", "sender": "s@slotwatch.example"}
 TWILIO: dict[str, Any] = {"account_sid": "AC" + "0" * 32, "auth_token": "s3cret", "sender": "+15550001111"}
 
 
-@pytest.mark.parametrize("settings", [SmtpSettings, TwilioSettings])
+@pytest.mark.parametrize("settings", EVERY_SETTINGS)
 def test_every_setting_has_an_environment_variable_of_its_own(settings: type[msgspec.Struct]) -> None:
     names: dict[str, str] = settings.ENV  # type: ignore[attr-defined]
 
     assert set(names) == set(settings.__struct_fields__)
     assert len(set(names.values())) == len(names)
     assert all(name.startswith("SLOTWATCH_") for name in names.values())
+
+
+def test_no_two_parts_read_the_same_variable() -> None:
+    names = [name for settings in EVERY_SETTINGS for name in vars(settings)["ENV"].values()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("settings", EVERY_SETTINGS)
+def test_settings_work_without_any_set_up(settings: type[msgspec.Struct]) -> None:
+    assert msgspec.convert({}, settings, strict=False) == settings()
+
+
+def test_the_second_server_and_account_name_their_own_variables() -> None:
+    with pytest.raises(ValueError, match="SLOTWATCH_SMTP2_FROM"):
+        SecondSmtpSettings(host="mail.example")
+    with pytest.raises(ValueError, match="SLOTWATCH_TWILIO2_AUTH_TOKEN"):
+        SecondTwilioSettings(account_sid="AC" + "0" * 32)
+    assert SmtpChannel(SecondSmtpSettings(**SMTP)).provider == "smtp2"
+    assert TwilioSms(SecondTwilioSettings(**TWILIO)).provider == "twilio2"
 
 
 def test_without_settings_nothing_is_configured_and_no_channel_can_be_made() -> None:
@@ -79,6 +117,8 @@ def test_a_password_may_go_unencrypted_to_this_machine_only(host: str) -> None:
         ({"base_url": "https://a:b@api.twilio.com"}, "BASE_URL"),
         ({"base_url": "https://api.twilio.com?x=1"}, "BASE_URL"),
         ({"base_url": "api.twilio.com"}, "BASE_URL"),
+        ({"status_callback_url": "http://slotwatch.example/receipts"}, "STATUS_CALLBACK_URL"),
+        ({"status_callback_url": "https://slotwatch.example/receipts?x=1"}, "STATUS_CALLBACK_URL"),
         ({"timeout_seconds": -1}, "TIMEOUT_SECONDS"),
         ({"connections": 101}, "CONNECTIONS"),
     ],

@@ -1,7 +1,9 @@
-"""Reading the queue id out of what mail servers say when they take a mail."""
+"""What is particular to some mail servers: how they name the mail they took, and by what they give our name back."""
 
 import pytest
 
+from slotwatch.channels import Message, SmtpChannel, SmtpSettings
+from slotwatch.channels.mail import parse_sender, write_mail
 from slotwatch.channels.smtp import _queue_id
 
 
@@ -25,3 +27,22 @@ from slotwatch.channels.smtp import _queue_id
 )
 def test_the_queue_id_is_found_in_the_words_of_the_common_servers(reply: str, queue_id: str | None) -> None:
     assert _queue_id(reply) == queue_id
+
+
+@pytest.mark.parametrize(
+    ("host", "key", "named"),
+    [
+        ("smtp.postmarkapp.com", "delivery-7", True),
+        ("smtp.postmarkapp.com", "a\r\nBcc: x@example.com", False),
+        ("smtp.postmarkapp.com.example", "delivery-7", False),
+        ("mail.example", "delivery-7", False),
+    ],
+)
+def test_postmark_alone_is_told_the_deliverys_key_in_a_header(host: str, key: str, named: bool) -> None:
+    channel = SmtpChannel(SmtpSettings(host=host, sender="s@slotwatch.example"))
+    message = Message(key=key, to="sam@example.com", subject="Go", text="Go.")
+    mail = write_mail(message, parse_sender("s@slotwatch.example"))
+
+    data = channel._named(message, mail).data
+
+    assert data == (b"X-PM-Metadata-delivery: delivery-7\r\n" if named else b"") + mail.data

@@ -136,6 +136,8 @@ class TwilioRest:
             async with deadline:
                 answer = await self._ask("POST", f"/{resource}.json", progress, key=key, form=form)
             return self._outcome(*answer)
+        except UnicodeEncodeError:
+            return Refused(f"the {self._what} holds characters that cannot be sent")
         except Exception as error:  # the contract: trouble is an outcome, not an exception
             late = f"Twilio did not answer within {round(progress.allowed, 1):g} s"
             words = late if deadline.expired() else _sentence(error)

@@ -170,8 +170,8 @@ async def test_what_is_no_e164_number_is_refused_unsent(to: str) -> None:
     assert double.requests == []
 
 
-@pytest.mark.parametrize("text", ["", " \n", "x" * 1601])
-async def test_an_empty_or_endless_text_is_refused_unsent(text: str) -> None:
+@pytest.mark.parametrize("text", ["", " \n", "x" * 1601, "broken \ud800"])
+async def test_a_text_that_cannot_be_sent_is_refused_unsent(text: str) -> None:
     async with http_double() as double, channel(double.base_url) as one:
         assert isinstance(await one.send(message(text=text), timeout=AMPLE), Refused)
     assert double.requests == []
