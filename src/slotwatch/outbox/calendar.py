@@ -1,19 +1,23 @@
 """The booking as an entry for calendars (RFC 5545, 5546): one UID for its whole life, a SEQUENCE that only rises."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from icalendar import Alarm, Calendar, Event, vCalAddress, vGeo, vText
 
 from slotwatch.channels.channel import CalendarMethod, CalendarPart
+from slotwatch.domain.ids import booking_ref
 from slotwatch.domain.lifecycle import EndReason
 from slotwatch.domain.notices import NoticeKind
 from slotwatch.locale.catalogues import Language
-from slotwatch.outbox.values import VALUES, Telling
+from slotwatch.outbox.foreign_text import visible
+from slotwatch.outbox.time_words import time_with_zone
+from slotwatch.outbox.values import LONGEST_ADDRESS, LONGEST_CONNECTOR, LONGEST_STATION, VALUES, Telling
 
 __all__ = ["Entry", "calendar_file", "calendar_part", "entry_of"]
 
@@ -52,28 +56,31 @@ def calendar_part(telling: Telling, *, organizer: str, attendee: str) -> Calenda
         method = "REQUEST"
     else:
         return None
-    entry = entry_of(telling)
+    stamp, link = telling.delivery.claimed_at, VALUES["link"](telling)
+    entry = entry_of(telling.facts, telling.language, link=link, stamp=stamp)
     return CalendarPart(
         method, calendar_file(entry, method, organizer=organizer or _organizer(entry), attendee=attendee)
     )
 
 
-def entry_of(telling: Telling) -> Entry:
-    """The entry of a delivery's booking."""
-    facts, say = telling.facts, {name: VALUES[name](telling) for name in ("booking", "station", "connector", "address")}
-    latitude, longitude = facts.get("latitude"), facts.get("longitude")
+def entry_of(facts: Mapping[str, Any], spoken: Language, *, link: str, stamp: datetime) -> Entry:
+    """The entry of a booking by the facts that the claim statement names, as true as it was at `stamp` (UTC)."""
+    zone, latitude, longitude = ZoneInfo(facts["zone"]), facts.get("latitude"), facts.get("longitude")
     return Entry(
+        booking=booking_ref(facts["booking_id"]),
         sequence=facts.get("version") or 0,
-        stamp=telling.delivery.claimed_at,
+        stamp=stamp,
         starts_at=facts["starts_at"],
         ends_at=facts["ends_at"],
         opens_at=facts["check_in_opens_at"],
-        zone=telling.zone,
+        zone=zone,
+        station=visible(facts["station_name"], LONGEST_STATION),
+        connector=visible(facts["label"], LONGEST_CONNECTOR),
+        address=visible(facts["address"], LONGEST_ADDRESS),
         place=None if latitude is None or longitude is None else (latitude, longitude),
-        deadline=VALUES["deadline"](telling),
-        link=VALUES["link"](telling),
-        language=telling.language,
-        **say,
+        deadline=time_with_zone(facts["grace_ends_at"], zone, spoken),
+        link=link,
+        language=spoken,
     )
 
 

@@ -77,7 +77,7 @@ def fit(write: Callable[[Mapping[str, str]], str], values: Mapping[str, str]) ->
                 return text
             if len(station) <= _SHORTEST_STATION:
                 break
-            station = cut(station, max(_SHORTEST_STATION, min(len(station) - 1, len(station) * 7 // 8)), ".")
+            station = cut(station, max(_SHORTEST_STATION, len(station) - 1 - len(station) // 12), ".")
     while segments(text) > MOST_SEGMENTS:  # a vendor's own wording, too long in itself
         text = cut(text, len(text) * 15 // 16, ".")
     return text

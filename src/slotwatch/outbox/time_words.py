@@ -9,10 +9,21 @@ from babel.dates import format_date, format_skeleton, format_time, get_timezone_
 
 from slotwatch.locale.catalogues import Language
 
-__all__ = ["clock_time", "date", "day_time", "digits", "duration", "long_zone", "short_zone", "time_with_zone"]
+__all__ = [
+    "clock_time",
+    "date",
+    "day_start",
+    "day_time",
+    "digits",
+    "duration",
+    "long_zone",
+    "short_zone",
+    "time_with_zone",
+]
 
 _DEVANAGARI = str.maketrans("0123456789", "०१२३४५६७८९")
 _LONGEST_ABBREVIATION = 5
+_SAID = {"Asia/Kathmandu": "NPT"}  # neither CLDR nor the zone database has the abbreviation that people use
 # CLDR keeps the names that these cities had when it began.
 _CLDR_NAMES = {
     "Asia/Kathmandu": "Asia/Katmandu",
@@ -52,10 +63,19 @@ def day_time(instant: datetime, zone: ZoneInfo, language: Language) -> str:
     return f"{digits(day, language)}, {time_with_zone(instant, zone, language)}"
 
 
+@lru_cache(2048)
+def day_start(instant: datetime, zone: ZoneInfo, language: Language) -> str:
+    """`2 Mar 18:00`."""
+    day = format_skeleton("MMMd", instant.astimezone(zone), locale=language.locale)
+    return f"{digits(day, language)} {clock_time(instant, zone, language)}"
+
+
 @lru_cache(1024)
 def short_zone(instant: datetime, zone: ZoneInfo, language: Language) -> str:
     """`CET`, `MEZ`, or `UTC+5:45` where nobody uses an abbreviation."""
     local = instant.astimezone(zone)
+    if zone.key in _SAID:
+        return _SAID[zone.key]
     for name in (get_timezone_name(local, "short", locale=language.locale), local.tzname() or ""):
         if name.isalpha() and name.isascii() and len(name) <= _LONGEST_ABBREVIATION:
             return "UTC" if name in ("TU", "Z") else name

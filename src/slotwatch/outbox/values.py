@@ -12,15 +12,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from slotwatch.domain.booking import DISPUTE_WINDOW
-from slotwatch.domain.ids import booking_ref, ref
+from slotwatch.domain.ids import booking_ref
 from slotwatch.locale.catalogues import Language
 from slotwatch.outbox import money_words, time_words
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.foreign_text import person_name, visible
 
-__all__ = ["VALUES", "Happening", "Telling"]
+__all__ = ["LONGEST_ADDRESS", "LONGEST_CONNECTOR", "LONGEST_STATION", "VALUES", "Happening", "Telling"]
 
-_STATION, _ADDRESS, _CONNECTOR, _VENDOR = 80, 160, 12, 60
+LONGEST_STATION, LONGEST_ADDRESS, LONGEST_CONNECTOR, _LONGEST_VENDOR = 80, 160, 12, 60
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,22 @@ def name(t: Telling) -> str:
 
 def station(t: Telling) -> str:
     """The station's name."""
-    return visible(t.facts["station_name"], _STATION)
+    return visible(t.facts["station_name"], LONGEST_STATION)
 
 
 def address(t: Telling) -> str:
     """The station's address in one line."""
-    return visible(t.facts["address"], _ADDRESS)
+    return visible(t.facts["address"], LONGEST_ADDRESS)
 
 
 def connector(t: Telling) -> str:
     """The connector's label, such as 2A."""
-    return visible(t.facts["label"], _CONNECTOR)
+    return visible(t.facts["label"], LONGEST_CONNECTOR)
 
 
 def vendor(t: Telling) -> str:
     """Who owns the station; may be empty."""
-    return visible(t.facts.get("vendor_name") or "", _VENDOR)
+    return visible(t.facts.get("vendor_name") or "", _LONGEST_VENDOR)
 
 
 def booking(t: Telling) -> str:
@@ -113,6 +113,11 @@ def day(t: Telling) -> str:
 def day_time(t: Telling) -> str:
     """Day and time of the slot in short: Mon 2 Mar, 18:00 CET."""
     return time_words.day_time(t.facts["starts_at"], t.zone, t.language)
+
+
+def day_start(t: Telling) -> str:
+    """The day and the time of the slot in the fewest words, without the zone: 2 Mar 18:00."""
+    return time_words.day_start(t.facts["starts_at"], t.zone, t.language)
 
 
 def hours(t: Telling) -> str:
@@ -223,9 +228,8 @@ def dispute_link(t: Telling) -> str:
 
 
 def rebook_link(t: Telling) -> str:
-    """Where the same station can be booked again."""
-    station_id = t.facts.get("station_id")
-    return t.url(f"stations/{ref('ST', station_id)}") if station_id is not None else t.url("")
+    """Where the same station can be booked again: a place on the booking's page."""
+    return f"{link(t)}#again"
 
 
 def map_link(t: Telling) -> str:
@@ -253,7 +257,21 @@ VALUES: Mapping[str, Callable[[Telling], Any]] = MappingProxyType(
         make.__name__: make
         for make in (
             *(name, station, address, connector, vendor, booking, lang, occasion, reason),
-            *(day, day_time, hours, zone, start, end, opens, deadline, checked_in, expired, ended, dispute_until),
+            *(
+                day,
+                day_time,
+                day_start,
+                hours,
+                zone,
+                start,
+                end,
+                opens,
+                deadline,
+                checked_in,
+                expired,
+                ended,
+                dispute_until,
+            ),
             *(grace, minutes_left, amount, money, refunds, happened),
             *(link, dispute_link, rebook_link, map_link, calendar_link, countdown_image),
         )

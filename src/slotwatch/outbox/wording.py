@@ -24,6 +24,7 @@ __all__ = ["BUILT_IN", "Compiled", "Part", "Wording"]
 
 BUILT_IN = Path(__file__).parent / "templates"
 
+_NO_FONTS = mrml.RenderOptions(fonts={})  # or it loads fonts from another company, which would see who reads
 _WORDS = ("gettext", "ngettext")
 
 
@@ -143,7 +144,7 @@ class Wording:
     def _compile(self, framed: str, *, html: bool) -> Compiled:
         key = html, framed
         if key not in self._by_source:
-            source = mrml.to_html(framed).content if html else framed
+            source = mrml.to_html(framed, render_options=_NO_FONTS).content if html else framed
             environment = self._environments[html]
             needs = find_undeclared_variables(environment.parse(source)) & VALUES.keys()
             self._by_source[key] = Compiled(environment.from_string(source), frozenset(needs))
