@@ -10,7 +10,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import httpcore
@@ -19,7 +21,7 @@ from slotwatch.channels.addresses import Target, is_public
 from slotwatch.channels.channel import Failed, Outcome, Refused, plain
 from slotwatch.channels.loopback import is_loopback
 
-__all__ = ["Answer", "Egress", "Resolve", "resolve"]
+__all__ = ["Answer", "Egress", "Resolve"]
 
 _LARGEST_ANSWER: Final = 64 * 1024
 _MOST_ADDRESSES: Final = 4  # of one name that are tried in turn
@@ -51,10 +53,24 @@ class _Try:
             self.handed_over = True
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system for the addresses of a name. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+class _Names:
+    """Asks the system for the addresses of names, in threads of its own.
+
+    A stranger's name server that never answers holds up a thread for half a minute; in the threads that all of asyncio
+    shares, a handful of such names would keep us from finding our own mail server.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="names-of-strangers")
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """Every address, each once. Raises OSError."""
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Guard(httpcore.AnyIOBackend):
@@ -97,16 +113,17 @@ class Egress:
         what: str,
         connections: int,
         allow_loopback: bool = False,
-        ask: Resolve = resolve,
+        ask: Resolve | None = None,
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self.closed = False
         self._what = what
+        self._names = _Names(connections)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trust or ssl.create_default_context(),
             max_connections=connections,
             max_keepalive_connections=connections,
-            network_backend=_Guard(ask, allow_loopback=allow_loopback),
+            network_backend=_Guard(ask or self._names.resolve, allow_loopback=allow_loopback),
         )
 
     async def post(self, target: Target, headers: dict[str, str], body: bytes, *, timeout: float) -> Answer | Outcome:
@@ -135,6 +152,7 @@ class Egress:
     async def close(self) -> None:
         """Close all connections; again is harmless."""
         self.closed = True
+        self._names.close()
         await self._pool.aclose()
 
     async def _ask(self, target: Target, headers: dict[str, str], body: bytes, progress: _Try) -> None:

@@ -33,7 +33,7 @@ from slotwatch.channels.channel import (
     has_control_characters,
     plain,
 )
-from slotwatch.channels.egress import Answer, Egress, Resolve, resolve
+from slotwatch.channels.egress import Answer, Egress, Resolve
 from slotwatch.channels.push_crypto import LONGEST_PAYLOAD, BrowserKeys, VapidKey, encode, encrypt
 from slotwatch.channels.retry_after import retry_after
 from slotwatch.channels.wall_clock import wall_clock
@@ -110,7 +110,7 @@ class PushChannel:
     provider = "push"
 
     def __init__(
-        self, settings: PushSettings, *, now: Callable[[], datetime] = wall_clock, ask: Resolve = resolve
+        self, settings: PushSettings, *, now: Callable[[], datetime] = wall_clock, ask: Resolve | None = None
     ) -> None:
         if settings.private_key is None or settings.contact is None:
             raise ValueError("SLOTWATCH_PUSH_PRIVATE_KEY and SLOTWATCH_PUSH_CONTACT must be set to send web push")

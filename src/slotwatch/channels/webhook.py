@@ -24,7 +24,7 @@ import msgspec
 
 from slotwatch.channels.addresses import UnfitUrlError, read_url
 from slotwatch.channels.channel import Accepted, ChannelName, Failed, Message, Outcome, Refused
-from slotwatch.channels.egress import Answer, Egress, Resolve, resolve
+from slotwatch.channels.egress import Answer, Egress, Resolve
 from slotwatch.channels.retry_after import retry_after
 from slotwatch.channels.wall_clock import wall_clock
 
@@ -92,7 +92,7 @@ class WebhookChannel:
     provider = "webhook"
 
     def __init__(
-        self, settings: WebhookSettings, *, now: Callable[[], datetime] = wall_clock, ask: Resolve = resolve
+        self, settings: WebhookSettings, *, now: Callable[[], datetime] = wall_clock, ask: Resolve | None = None
     ) -> None:
         if settings.secret is None:
             raise ValueError("SLOTWATCH_WEBHOOK_SECRET must be set to call the operator's app")

@@ -5,6 +5,7 @@ import contextlib
 import hmac
 import json
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -276,3 +277,12 @@ def test_settings_that_cannot_work_are_refused_by_name(change: dict[str, Any], v
 def test_the_secret_is_never_shown() -> None:
     assert SECRET not in repr(webhook_settings())
     assert not WebhookSettings().configured
+
+
+async def test_names_of_strangers_are_resolved_in_threads_of_their_own() -> None:
+    async with http_double() as double, channel() as one:
+        await one.send(message(double.base_url.replace("127.0.0.1", "localhost")), timeout=AMPLE)
+        names = {thread.name.rpartition("_")[0] for thread in threading.enumerate()}
+
+    assert len(double.requests) == 1
+    assert "names-of-strangers" in names
