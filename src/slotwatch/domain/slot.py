@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 from slotwatch.domain.errors import SlotNotBookable
 from slotwatch.domain.opening_hours import OpeningHours
 
-__all__ = ["LONGEST", "SHORTEST", "Slot"]
+__all__ = ["FARTHEST", "LONGEST", "SHORTEST", "Slot"]
 
 SHORTEST = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
+FARTHEST = timedelta(days=731)
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,7 @@ class Slot:
             raise SlotNotBookable("A slot lasts at least 15 minutes.")
         if self.length > LONGEST:
             raise SlotNotBookable("A slot lasts at most 8 hours.")
+        if self.starts_at > now + FARTHEST:
+            raise SlotNotBookable("A slot begins at most two years ahead.")
         if not hours.cover(self.starts_at, self.ends_at, zone):
             raise SlotNotBookable("The station is closed during a part of this slot.")
