@@ -1,6 +1,6 @@
 """Bookings and disputes at the vendor's stations: seen, checked in, cancelled and decided by staff."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Response, get, post
@@ -42,8 +42,10 @@ from slotwatch.web.contract import (
     Instant,
     Operation,
     Paging,
+    RowId,
     cursor_of,
     declared,
+    in_utc,
     read_body,
     read_cursor,
     read_query,
@@ -144,9 +146,10 @@ async def cancel_for_driver(request: ApiRequest, booking_id: FromPath[str]) -> R
 async def show_disputes(request: ApiRequest) -> Response[bytes]:
     """GET /api/vendor/disputes."""
     query = read_query(request, DisputesQuery)
-    place = read_cursor(query.cursor, tuple[Instant, Annotated[int, msgspec.Meta(ge=0, lt=2**63)]])
+    place = read_cursor(query.cursor, tuple[Instant, RowId])
     is_open = None if query.status is None else query.status == "open"
-    wanted = DisputeFilter(is_open, query.limit + 1, place)
+    before = None if place is None else (in_utc(place[0], "cursor"), place[1])
+    wanted = DisputeFilter(is_open, query.limit + 1, before)
     disputes = await list_disputes(_desk(request), staff_of(request), wanted)
     page = disputes[: query.limit]
     more = len(disputes) > len(page)

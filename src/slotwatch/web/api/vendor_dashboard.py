@@ -33,8 +33,10 @@ from slotwatch.web.contract import (
     Instant,
     Operation,
     Paging,
+    RowId,
     cursor_of,
     declared,
+    in_utc,
     read_cursor,
     read_query,
     reply,
@@ -77,16 +79,15 @@ class NoShowQuery(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 async def monitor_slots(request: ApiRequest) -> Response[bytes]:
     """GET /api/vendor/dashboard/slot-monitoring."""
     query = read_query(request, MonitoringQuery)
-    after = read_cursor(query.cursor, tuple[Annotated[int, msgspec.Meta(ge=0, le=1)], Instant, int])
+    cursor = read_cursor(query.cursor, tuple[Annotated[int, msgspec.Meta(ge=0, le=1)], Instant, RowId])
+    after = None if cursor is None else Place(cursor[0], in_utc(cursor[1], "cursor"), cursor[2])
     station_id = None if query.station_id is None else parse_ref("ST", query.station_id)
     desk: Desk = request.app.state.desk
     async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         now = await desk.clock.now(conn)
         scope = Scope.until_now(_vendor_id(request), query.time_range.length, now, station_id)
         statistics = await read_statistics(conn, scope)
-        slots = await read_slots(
-            conn, scope, state=query.status, limit=query.limit + 1, after=None if after is None else Place(*after)
-        )
+        slots = await read_slots(conn, scope, state=query.status, limit=query.limit + 1, after=after)
     page = slots[: query.limit]
     place = page[-1].place if len(slots) > len(page) else None
     return reply(

@@ -1,7 +1,7 @@
 """Set-up by the vendor: stations, connectors and the terms of the next booking."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, patch, post, put
@@ -33,6 +33,7 @@ from slotwatch.web.contract import (
     ApiRequest,
     Operation,
     Paging,
+    RowId,
     cursor_of,
     declared,
     read_body,
@@ -47,7 +48,6 @@ __all__ = ["SETUP_ROUTES"]
 _STATIONS = "/api/vendor/stations"
 _STATION = "/api/vendor/stations/{station_id:str}"
 _TAG = "Vendors"
-_ID = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
 
 
 class StationsQuery(Paging, forbid_unknown_fields=True):
@@ -63,7 +63,7 @@ def _desk(request: ApiRequest) -> Desk:
 async def list_vendor_stations(request: ApiRequest) -> Response[bytes]:
     """GET /api/vendor/stations."""
     query = read_query(request, StationsQuery)
-    after = read_cursor(query.cursor, _ID) or 0
+    after = read_cursor(query.cursor, RowId) or 0
     vendor_id = staff_of(request).vendor_id
     stations = await vendor_setup.list_own_stations(_desk(request), vendor_id, limit=query.limit + 1, after=after)
     page = stations[: query.limit]
