@@ -18,6 +18,7 @@ import asyncpg
 import pytest
 
 from slotwatch.bench.seed import Wave, seed
+from slotwatch.channels.receipts import Receipt
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.notices import Channel, DeliveryState
 from slotwatch.engine.advance import Advancer, AdvanceSettings, next_due
@@ -25,6 +26,7 @@ from slotwatch.engine.audit import Auditor
 from slotwatch.engine.clean import Cleaner
 from slotwatch.engine.outages import Heart
 from slotwatch.outbox.claim import claim
+from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.record import record
 from slotwatch.outbox.verdict import Verdict
 from slotwatch.storage import bookings
@@ -44,6 +46,7 @@ BOOKINGS = 20_000
 CONNECTORS = 1000
 GROWING = {
     *("booking", "transition", "notice", "delivery", "attempt", "evidence", "ledger", "inbox_message", "idempotency"),
+    "receipt",
 }
 """Tables that grow with every booking: reading one from end to end is what must not happen."""
 
@@ -75,6 +78,10 @@ HISTORY = """
     SELECT 'driver:' || id, 'key', 'hash', created_at FROM booking ORDER BY id;
     INSERT INTO inbox_message (key, channel, recipient, text, at)
     SELECT notice_id || '-' || channel, channel, 'mira@example.org', 'text', sent_at FROM delivery WHERE state = 'sent';
+    INSERT INTO receipt (provider, event_id, channel, message_id, status, suppress, matched, at)
+    SELECT 'smtp', notice_id || channel, channel, notice_id, 'delivered', false, notice_id % 1000 > 0, sent_at
+      FROM delivery WHERE state = 'sent' ORDER BY sent_at;
+    UPDATE delivery SET provider = 'smtp', provider_message_id = notice_id WHERE state = 'sent';
     VACUUM ANALYZE
 """
 
@@ -126,6 +133,7 @@ class _OneConnection(Database):
 
 Play = Callable[[Connection], Awaitable[object]]
 CLOCK = MovableClock(LATER)
+REPORT = Receipt(provider="smtp", channel="email", message_id="7", status="delivered", event_id="new", key="7-email")
 
 
 async def _check_in(conn: Connection) -> None:
@@ -153,8 +161,12 @@ PLAYS: dict[str, Play] = {
     "engine/audit.sql": lambda conn: Auditor(list(Channel), CLOCK).run_once(conn),
     "engine/beat.sql": lambda conn: Heart("engine", _OneConnection(conn), CLOCK).beat(conn),
     "engine/clean.sql": lambda conn: Cleaner(CLOCK).run_once(conn),
+    "outbox/apply_receipts.sql": lambda conn: ReceiptBook(_OneConnection(conn), CLOCK, list(Channel)).apply(
+        conn, [REPORT], waiting=100
+    ),
     "outbox/claim_deliveries.sql": _claim_and_record,
     "outbox/record_outcomes.sql": _claim_and_record,
+    "storage/booking_view.sql": _look_at_bookings,
     "storage/booking_views.sql": _look_at_bookings,
     "storage/record_move.sql": _check_in,
     "storage/station_search.sql": lambda conn: search_stations(

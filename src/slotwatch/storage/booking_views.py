@@ -14,6 +14,7 @@ from slotwatch.storage.statements import Connection, Statement, load_sql
 
 __all__ = ["BookingFilter", "BookingView", "DeliveryView", "TransitionView", "fetch_view", "history", "list_views"]
 
+_VIEW = load_sql(__package__, "booking_view.sql")
 _VIEWS = load_sql(__package__, "booking_views.sql")
 _HISTORY = Statement(
     "SELECT from_state, to_state, cause, actor, reason, at FROM transition WHERE booking_id = :id ORDER BY version"
@@ -68,8 +69,8 @@ async def fetch_view(
     conn: Connection, booking_id: int, driver_id: int, *, now: datetime | None = None
 ) -> BookingView | None:
     """The driver's booking, seen at `now` (None: by the database's clock); None if there is no such of theirs."""
-    views = await _fetch(conn, driver_id, now, limit=1, id=booking_id)
-    return views[0] if views else None
+    row = await _VIEW.fetchrow(conn, id=booking_id, driver_id=driver_id, now=now)
+    return None if row is None else _view(row)
 
 
 async def list_views(
@@ -82,10 +83,10 @@ async def list_views(
     now: datetime | None = None,
 ) -> list[BookingView]:
     """The driver's bookings, the latest start first, at most `limit`, beginning after the place `before`."""
-    return await _fetch(
+    rows = await _VIEWS.fetch(
         conn,
-        driver_id,
-        now,
+        driver_id=driver_id,
+        now=now,
         limit=limit,
         states=None if wanted.states is None else [state.value for state in wanted.states],
         since=wanted.since,
@@ -93,6 +94,7 @@ async def list_views(
         before=None if before is None else before[0],
         before_id=None if before is None else before[1],
     )
+    return [_view(row) for row in rows]
 
 
 async def history(conn: Connection, booking_id: int) -> list[TransitionView]:
@@ -110,24 +112,15 @@ async def history(conn: Connection, booking_id: int) -> list[TransitionView]:
     ]
 
 
-_NO_CHOICE: dict[str, Any] = {name: None for name in ("id", "states", "since", "until", "before", "before_id")}
-
-
-async def _fetch(
-    conn: Connection, driver_id: int, now: datetime | None, *, limit: int, **choice: Any
-) -> list[BookingView]:
-    rows = await _VIEWS.fetch(conn, **{**_NO_CHOICE, **choice}, driver_id=driver_id, now=now, limit=limit)
-    return [
-        BookingView(
-            booking=booking_from_row(row),
-            station_name=row["station_name"],
-            connector_label=row["label"],
-            zone=ZoneInfo(row["zone"]),
-            now=row["now"],
-            deliveries=_deliveries(row),
-        )
-        for row in rows
-    ]
+def _view(row: Any) -> BookingView:
+    return BookingView(
+        booking=booking_from_row(row),
+        station_name=row["station_name"],
+        connector_label=row["label"],
+        zone=ZoneInfo(row["zone"]),
+        now=row["now"],
+        deliveries=_deliveries(row),
+    )
 
 
 def _deliveries(row: Any) -> tuple[DeliveryView, ...]:

@@ -1,10 +1,9 @@
--- name: booking_views: one driver's bookings as people see them: place, time, and what was told on which channel, in one read.
+-- name: booking_views: a page of one driver's bookings as people see them, with what was told, in one read.
 -- guard: reads only; a booking of another driver is not there.
--- index: booking_pkey for one booking, booking_driver_idx (driver_id, starts_at) for a page of them; notice by its unique key.
+-- index: booking_driver_idx (driver_id, starts_at); notice by its unique key.
 WITH page AS (
     SELECT * FROM booking
      WHERE driver_id = :driver_id
-       AND (:id::bigint IS NULL OR id = :id)
        AND (:states::text[] IS NULL OR state = ANY (:states))
        AND (:since::timestamptz IS NULL OR starts_at >= :since)
        AND (:until::timestamptz IS NULL OR starts_at < :until)

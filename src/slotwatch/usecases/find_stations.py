@@ -22,7 +22,7 @@ from slotwatch.usecases.desk import Desk
 __all__ = ["Day", "FreeTimes", "Search", "StationFound", "day_at", "find_stations", "free_slots", "free_times"]
 
 GRID = timedelta(minutes=15)
-LONGEST_SEARCH = timedelta(days=31)
+LONGEST_SEARCH = timedelta(days=7)
 _USUAL_SEARCH = timedelta(hours=24)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # every zone's offset is a whole number of quarter hours
 
@@ -70,7 +70,7 @@ class Day:
 async def find_stations(desk: Desk, search: Search) -> tuple[list[StationFound], tuple[float, int] | None]:
     """The stations in order of distance, and the place to go on from when there are more.
 
-    Raises InvalidInput for a window that is reversed or longer than 31 days.
+    Raises InvalidInput for a window that is reversed or longer than 7 days.
     """
     async with desk.database.connection() as conn:
         now = await desk.clock.now(conn)
@@ -156,7 +156,7 @@ def _window(search: Search, now: datetime) -> Span:
     if search.since is not None and search.until is not None and search.until <= search.since:
         raise InvalidInput("`to` must be after `from`.")
     if until - since > LONGEST_SEARCH:
-        raise InvalidInput("A search covers at most 31 days.")
+        raise InvalidInput("A search covers at most 7 days.")
     return since, max(until, since)
 
 

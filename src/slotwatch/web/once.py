@@ -14,7 +14,7 @@ from datetime import timedelta
 import msgspec
 from litestar import Response
 
-from slotwatch.domain.errors import IdempotencyKeyReused, SlotwatchError, Unavailable
+from slotwatch.domain.errors import IdempotencyKeyReused, NotFound, SlotwatchError, Unavailable
 from slotwatch.storage import idempotency
 from slotwatch.storage.clock import monotonic
 from slotwatch.storage.idempotency import Claim, Held
@@ -96,7 +96,7 @@ async def _worked(desk: Desk, asked: idempotency.Request, held: Claim, how: tupl
     work, recall = how
     try:
         async with asyncio.timeout(_LONGEST_WORK_SECONDS):
-            answer = (await recall() if held.is_second else None) or await work()
+            answer = (await _recalled(recall) if held.is_second else None) or await work()
     except SlotwatchError as error:
         if status_of(type(error)) >= 500:
             await _abandoned(desk, asked, held)
@@ -110,6 +110,13 @@ async def _worked(desk: Desk, asked: idempotency.Request, held: Claim, how: tupl
     async with desk.database.connection() as conn:
         await idempotency.finish(conn, asked, held, status=answer.status, body=answer.body.decode())
     return answer
+
+
+async def _recalled(recall: Recall) -> Answer | None:
+    try:
+        return await recall()
+    except NotFound:  # not even the driver is there: nothing has happened, and the work will say what is missing
+        return None
 
 
 async def _abandoned(desk: Desk, asked: idempotency.Request, held: Claim) -> None:

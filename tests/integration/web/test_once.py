@@ -140,6 +140,21 @@ async def test_after_a_crash_before_the_effect_the_repeat_brings_it_about(api: A
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
 
 
+async def test_after_a_crash_before_the_very_first_write_a_new_driver_gets_the_booking(
+    api: Api, database: Database
+) -> None:
+    first = await api.post(BOOKINGS, api.slot(), headers=KEY)
+    await api.post(f"{BOOKINGS}/{first.json()['bookingId']}/cancel")
+    async with database.connection() as conn:
+        asked = await conn.fetchval("SELECT request_hash FROM idempotency")
+        await idempotency.claim(conn, idempotency.Request("driver:new", "first", asked), now=api.clock.fixed)
+    api.clock.advance(timedelta(seconds=31))
+    body = {**api.slot(starts_in=timedelta(minutes=60, seconds=-31))}
+    new = api.as_caller(bearer("new", email="new@example.org"))
+    answer = await new.post(BOOKINGS, body, headers={"Idempotency-Key": "first"})
+    assert answer.status_code == 201, answer.text
+
+
 async def test_after_trouble_of_ours_the_next_repeat_takes_over_at_once(
     api: Api, database: Database, problem_of: ReadProblem
 ) -> None:
