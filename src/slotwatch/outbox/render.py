@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from jinja2 import TemplateError
 from markupsafe import Markup
 
 from slotwatch.channels.channel import Message
@@ -19,7 +18,7 @@ from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.foreign_text import visible
 from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.outbox.sms_length import fit
-from slotwatch.outbox.template_check import TemplateFault, fault_of
+from slotwatch.outbox.template_check import TemplateFault
 from slotwatch.outbox.values import VALUES, Telling
 from slotwatch.outbox.wording import Compiled, Part, Wording
 
@@ -138,9 +137,11 @@ class Renderer:
         return self._wording.compiled(telling.delivery.kind, part, vendor=vendor, lang=telling.language.code)
 
     def _filled(self, part: Part, telling: Telling) -> str:
-        compiled = self._compiled(part, telling)
+        return self._fill(self._compiled(part, telling), telling, html=part.is_html)
+
+    def _fill(self, compiled: Compiled, telling: Telling, *, html: bool) -> str:
         values = {key: VALUES[key](telling) for key in compiled.needs}
-        return compiled.template.render({**values, **_words(telling.language, html=part.is_html)})
+        return compiled.template.render({**values, **_words(telling.language, html=html)})
 
     def _try_out(self) -> None:
         """Fill in every template of the operator's once, so that a fault shows at start and not with a driver."""
@@ -155,12 +156,12 @@ class Renderer:
                     frontend_url="https://charge.example",
                     token="sample",  # noqa: S106  # no secret
                 )
-                for part in (self.subject, self.text, self.html, self.sms, self.push):
+                for part in Part:
+                    compiled = self._compiled(part, telling)
                     try:
-                        part(telling)
-                    except (TemplateError, TypeError, ValueError, KeyError) as error:
-                        file = f"{f'{vendor}/' if vendor else ''}{delivery.kind}"
-                        raise TemplateFault([fault_of(error, file)]) from error
+                        self._fill(compiled, telling, html=part.is_html)
+                    except Exception as error:  # whatever a template may do wrong
+                        raise TemplateFault([self._wording.fault(error, compiled)]) from error
 
 
 def _words(spoken: Language, *, html: bool) -> dict[str, Callable[..., str]]:

@@ -10,13 +10,15 @@ from jinja2.meta import find_undeclared_variables
 
 from slotwatch.domain.errors import SlotwatchError
 
-__all__ = ["Fault", "TemplateFault", "check_source", "fault_of", "mjml_faults"]
+__all__ = ["Fault", "TemplateFault", "check_source", "fault_of", "fault_when_filled_in", "mjml_faults"]
 
 _ELEMENTS = re.compile(
     "mjml|mj-(head|body|title|preview|raw|attributes|all|class|style|font|breakpoint|section|column|group|wrapper|text"
     "|table|image|button|divider|spacer|hero|(social|navbar|accordion|carousel)(-(element|link|title|text|image))?)"
 )
 _FOREIGN = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+_NEVER = {"self", "super", "caller", "varargs", "kwargs"}  # they lead out of the fixed list
+_REMARK = re.compile(r"\[#.*?#\]", re.DOTALL)
 _IN_FRAME = re.compile(r"\[%.*?%\]|\[\[.*?\]\]|\[#.*?#\]", re.DOTALL)
 
 
@@ -54,8 +56,21 @@ def fault_of(error: Exception, file: str) -> Fault:
     return Fault(file, line, str(error))
 
 
+def fault_when_filled_in(error: Exception, file: str, compiled: str, own: str) -> Fault:
+    """Where an error happened while a template was filled in: its line, looked up in the operator's file."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    text = compiled.splitlines()[line - 1].strip() if line else ""
+    same = [number for number, candidate in enumerate(own.splitlines(), start=1) if text and candidate.strip() == text]
+    return Fault(file, same[0] if same else 0, str(error))
+
+
 def check_source(file: str, source: str, environment: Environment, allowed: Collection[str]) -> list[Fault]:
     """Faults of one file by itself: syntax, filters, names beyond the fixed list, what the sandbox would refuse."""
+    source = _REMARK.sub(_as_empty_lines, source)
     try:
         tree = environment.parse(source)
         environment.compile(source)
@@ -63,7 +78,7 @@ def check_source(file: str, source: str, environment: Environment, allowed: Coll
         return [Fault(file, error.lineno, error.message or "cannot be read")]
     except TemplateError as error:
         return [Fault(file, 0, str(error))]
-    unknown = find_undeclared_variables(tree) - set(allowed)
+    unknown = find_undeclared_variables(tree) - set(allowed) | _NEVER
     faults = [
         Fault(file, node.lineno, f"{node.name} is not one of the values that a template may use")
         for node in tree.find_all(nodes.Name)
@@ -83,7 +98,7 @@ def check_source(file: str, source: str, environment: Environment, allowed: Coll
 
 def mjml_faults(file: str, source: str) -> list[Fault]:
     """Elements that MJML does not know, that are not closed, or closed in the wrong order."""
-    blank = _IN_FRAME.sub(lambda match: "\n" * match.group().count("\n"), source)
+    blank = _IN_FRAME.sub(_as_empty_lines, source)
     comparing = [
         Fault(file, blank.count("\n", 0, match.start()) + 1, "< in a condition is taken for an element: turn it round")
         for match in re.finditer(r"\{[%{][^}%<]*<", blank)
@@ -93,6 +108,10 @@ def mjml_faults(file: str, source: str) -> list[Fault]:
     reader.close()
     reader.faults += [Fault(file, line, f"<{name}> is not closed") for name, line in reader.open]
     return comparing or reader.faults
+
+
+def _as_empty_lines(match: re.Match[str]) -> str:
+    return "\n" * match.group().count("\n")
 
 
 class _Elements(HTMLParser):

@@ -7,6 +7,7 @@ what stands in `{{ … }}`, `{% … %}` surviving; the result is compiled. So se
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from slotwatch.domain.notices import NoticeKind
 from slotwatch.locale.catalogues import LANGUAGES
-from slotwatch.outbox.template_check import Fault, TemplateFault, check_source, fault_of, mjml_faults
+from slotwatch.outbox.template_check import (
+    Fault,
+    TemplateFault,
+    check_source,
+    fault_of,
+    fault_when_filled_in,
+    mjml_faults,
+)
 from slotwatch.outbox.values import VALUES
 
 __all__ = ["BUILT_IN", "Compiled", "Part", "Wording"]
@@ -49,6 +57,8 @@ class Compiled:
 
     template: Template
     needs: frozenset[str]
+    source: str
+    file: str
 
 
 @dataclass(frozen=True)
@@ -77,13 +87,14 @@ def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
     return environment
 
 
+_ENVIRONMENTS = {True: _environment(html=True), False: _environment(html=False)}
+
+
 class Wording:
     """Every template, built in or from `folder`. Raises TemplateFault with file and line of each fault."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
-        self._environments = {True: _environment(html=True), False: _environment(html=False)}
-        self._by_source: dict[tuple[bool, str], Compiled] = {}
         own = {} if folder is None else _own_files(folder)
         faults = [fault for path, source in own.items() for fault in self._faults(path, source)]
         if faults:
@@ -105,9 +116,13 @@ class Wording:
         """Every (vendor, language) that has wording of its own; (None, None) is everybody else."""
         return [(scope.vendor, scope.lang) for scope in self._scopes]
 
+    def fault(self, error: Exception, compiled: Compiled) -> Fault:
+        """What went wrong when that file was filled in, and in which line."""
+        return fault_when_filled_in(error, compiled.file, compiled.source, self._own.get(compiled.file, ""))
+
     def _faults(self, path: str, source: str) -> list[Fault]:
         html = path.endswith(".mjml")
-        faults = check_source(path, source, self._environments[html], {*VALUES, *_WORDS})
+        faults = check_source(path, source, _ENVIRONMENTS[html], {*VALUES, *_WORDS})
         return faults + (mjml_faults(path, source) if html and not faults else [])
 
     def _compile_all(self, scope: _Scope) -> Mapping[tuple[NoticeKind, Part], Compiled]:
@@ -136,19 +151,19 @@ class Wording:
                 name = f"{kind}/{part}"
                 try:
                     framed = frames.get_template(name).render()
-                    compiled[kind, part] = self._compile(framed, html=part.is_html)
+                    compiled[kind, part] = _compiled(framed, found[name], html=part.is_html)
                 except (TemplateError, OSError) as error:
                     raise TemplateFault([fault_of(error, found.get(name, name))]) from error
         return compiled
 
-    def _compile(self, framed: str, *, html: bool) -> Compiled:
-        key = html, framed
-        if key not in self._by_source:
-            source = mrml.to_html(framed, render_options=_NO_FONTS).content if html else framed
-            environment = self._environments[html]
-            needs = find_undeclared_variables(environment.parse(source)) & VALUES.keys()
-            self._by_source[key] = Compiled(environment.from_string(source), frozenset(needs))
-        return self._by_source[key]
+
+@lru_cache(512)
+def _compiled(framed: str, file: str, *, html: bool) -> Compiled:
+    """The same text is compiled once, however many vendors it speaks for."""
+    source = mrml.to_html(framed, render_options=_NO_FONTS).content if html else framed
+    environment = _ENVIRONMENTS[html]
+    needs = find_undeclared_variables(environment.parse(source)) & VALUES.keys()
+    return Compiled(environment.from_string(source), frozenset(needs), source, file)
 
 
 def _own_files(folder: Path) -> dict[str, str]:
@@ -158,7 +173,7 @@ def _own_files(folder: Path) -> dict[str, str]:
     faults, found = [], {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.is_file() or path.name.startswith(".") or path.suffix not in (".mjml", ".txt"):
+        if not path.is_file() or "/." in f"/{name}" or path.suffix not in (".mjml", ".txt"):
             continue
         known = _known_name(name)
         if not known:
