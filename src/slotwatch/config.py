@@ -13,8 +13,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from slotwatch.channels.smtp_settings import SmtpSettings
-from slotwatch.channels.twilio_settings import TwilioSettings
+from slotwatch.channels.guarded import GuardSettings
+from slotwatch.channels.numbers import NumberSettings
+from slotwatch.channels.receipts import ReceiptSettings
+from slotwatch.channels.smtp_settings import SecondSmtpSettings, SmtpSettings
+from slotwatch.channels.twilio_settings import SecondTwilioSettings, TwilioSettings
 from slotwatch.domain.errors import SlotwatchError
 from slotwatch.engine.advance import AdvanceSettings
 from slotwatch.outbox.settings import NoticeSettings, SenderSettings
@@ -55,7 +58,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notices: NoticeSettings
     senders: SenderSettings
     smtp: SmtpSettings
+    smtp2: SecondSmtpSettings
     twilio: TwilioSettings
+    twilio2: SecondTwilioSettings
+    guard: GuardSettings
+    numbers: NumberSettings
+    receipts: ReceiptSettings
     web: WebSettings
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from slotwatch.channels import Channel, InboxChannel
+from slotwatch.channels import Chain, Channel, Guarded, InboxChannel
 from slotwatch.config import Settings
 from slotwatch.domain import notices
 from slotwatch.engine.advance import Advancer
@@ -27,6 +27,8 @@ from slotwatch.usecases.desk import Desk
 if TYPE_CHECKING:
     from litestar import Litestar
 
+    from slotwatch.channels.receipts import Translator
+    from slotwatch.web.api.webhooks import Receivers
     from slotwatch.web.auth import TokenSigner
     from slotwatch.web.pages.town import TownGuide
 
@@ -37,6 +39,7 @@ __all__ = [
     "build_hints",
     "build_listener",
     "build_provider",
+    "build_receivers",
     "build_senders",
     "build_signer",
     "build_web",
@@ -64,15 +67,25 @@ async def open_database(settings: Settings, url: str, *, name: str, connections:
 def build_provider(settings: Settings, channel: notices.Channel) -> Channel | None:
     """The provider that is configured for that channel; None means the local inbox."""
     # Imported when used: each brings a client library that the other choice never needs.
-    if channel is notices.Channel.EMAIL and settings.smtp.configured:
+    servers = [one for one in (settings.smtp, settings.smtp2) if one.configured]
+    accounts = [one for one in (settings.twilio, settings.twilio2) if one.configured]
+    if channel is notices.Channel.EMAIL and servers:
         from slotwatch.channels import SmtpChannel
 
-        return SmtpChannel(settings.smtp)
-    if channel is notices.Channel.SMS and settings.twilio.configured:
+        return _in_a_row(settings, [SmtpChannel(one) for one in servers])
+    if channel is notices.Channel.SMS and accounts:
         from slotwatch.channels import TwilioSms
+        from slotwatch.channels.numbers import NumberRules
 
-        return TwilioSms(settings.twilio)
+        why_not = NumberRules(settings.numbers).why_not
+        return _in_a_row(settings, [TwilioSms(one, why_not=why_not) for one in accounts])
     return None
+
+
+def _in_a_row(settings: Settings, providers: Sequence[Channel]) -> Channel:
+    """Each spared by a guard of its own; the next steps in while the one before is down."""
+    guarded = [Guarded(provider, settings.guard) for provider in providers]
+    return Chain(*guarded) if len(guarded) > 1 else guarded[0]
 
 
 def build_channels(settings: Settings, database: Database, clock: Clock) -> list[Channel]:
@@ -131,6 +144,28 @@ def build_desk(settings: Settings, database: Database, clock: Clock, hint: Calla
     return Desk(database, clock, settings.booking, settings.notices.channels, hint)
 
 
+def build_receivers(settings: Settings, database: Database, clock: Clock) -> Receivers | None:
+    """Who may report how messages fared; None when nobody is configured."""
+    from slotwatch.channels.receipts_postmark import PostmarkReceipts
+    from slotwatch.channels.receipts_ses import SesReceipts
+    from slotwatch.channels.receipts_twilio import TwilioReceipts
+    from slotwatch.outbox.receipts import ReceiptBook
+    from slotwatch.web.api.webhooks import Receivers
+
+    translators: dict[str, Translator] = {}
+    accounts = [one for one in (settings.twilio, settings.twilio2) if one.configured]
+    if accounts:
+        translators["twilio"] = TwilioReceipts(accounts)
+    if settings.receipts.configured:
+        translators |= {"ses": SesReceipts(settings.receipts), "postmark": PostmarkReceipts(settings.receipts)}
+    if not translators:
+        return None
+    ours = settings.notices.frontend_url.rstrip("/")
+    told = [one.status_callback_url for one in accounts if one.status_callback_url is not None]
+    addresses = {name: [*told, f"{ours}/api/webhooks/{name}"] for name in translators}
+    return Receivers(ReceiptBook(database, clock, settings.notices.channels), translators, addresses)
+
+
 def build_signer(settings: Settings) -> TokenSigner:
     """What signs our own tokens; its key file is made on first use. Raises BadSigningKey."""
     from slotwatch.web.auth import load_signer
@@ -146,12 +181,15 @@ def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> 
     from slotwatch.web.pages.town import town_pages
 
     of_town = Link("Demo town", "/town", "Every booking of the demo town as it lives and dies; take part")
+    receivers = build_receivers(settings, desk.database, desk.clock)
     app = create_app(
         settings.web,
         desk,
         signer=build_signer(settings),
         has_inbox=not (settings.smtp.configured and settings.twilio.configured),
         links=[of_town] if town else [],
+        receivers=receivers,
+        background=[receivers.book.run] if receivers else [],
     )
     for page in town_pages(desk, town) if town else []:
         app.register(page)

@@ -101,7 +101,7 @@ async def test_a_mailbox_that_does_not_exist_makes_reminders_go_by_sms(crew: Cre
     channel = _with_mail(crew, sink)
     booking = await _no_show(crew, town)
     await channel.close()
-    assert await crew.deliveries(booking, "reminder") == {"email": "failed", "sms": "sent"}
+    assert await crew.deliveries(booking, "reminder") == {"email": "suppressed", "sms": "sent"}
     assert await crew.state(booking) is State.EXPIRED, "told by SMS"
 
 

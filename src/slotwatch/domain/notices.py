@@ -86,6 +86,11 @@ class NoticeRule:
         """
         return tuple(c for c in self.at_once if c in enabled) or tuple(c for c in self.fallback if c in enabled)
 
+    def instead_of(self, channel: Channel, enabled: Collection[Channel]) -> Channel | None:
+        """Which of the enabled channels steps in where that one failed for good, if any."""
+        plan = (*self.at_once, *self.fallback)
+        return next((other for other in plan if other in enabled and other is not channel), None)
+
 
 _BOTH = (Channel.EMAIL, Channel.SMS)
 _MAIL = (Channel.EMAIL,)

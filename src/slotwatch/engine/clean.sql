@@ -26,6 +26,8 @@ WITH clock AS MATERIALIZED (
     DELETE FROM heartbeat USING clock WHERE beat_at < clock.now - interval '1 hour' RETURNING instance
 ), audits AS (
     DELETE FROM audit_run USING clock WHERE at < clock.now - interval '7 days' RETURNING id
+), receipts AS (
+    DELETE FROM receipt USING clock WHERE at < clock.now - interval '30 days'
 )
 SELECT (SELECT now FROM clock) AS now, (SELECT count(*) FROM final) AS forfeits_final,
        (SELECT count(*) FROM missed) AS missed, (SELECT count(*) FROM keys) AS keys,

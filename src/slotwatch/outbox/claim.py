@@ -54,6 +54,17 @@ class Claimed:
         return address
 
     @property
+    def suppressible(self) -> str | None:
+        """The address as suppressions name it: e-mail in lower case."""
+        return self.address.lower() if self.address and self.channel is Channel.EMAIL else self.address
+
+    @property
+    def suppressed_for(self) -> str | None:
+        """Why this address must not be used again on this channel; None: it may."""
+        reason: str | None = self.facts.get("suppressed_for")
+        return reason
+
+    @property
     def is_wanted(self) -> bool:
         """Whether the driver left this channel switched on."""
         return bool(self.facts["preferences"].get("channels", {}).get(self.channel.value, True))

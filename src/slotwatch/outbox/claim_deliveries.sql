@@ -22,6 +22,9 @@ SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, n.kind, n.occasion
        coalesce((SELECT g.amount FROM ledger AS g WHERE g.booking_id = b.id AND g.entry = 'refunded'), 0) AS refunded,
        b.station_id, s.name AS station_name, s.address, s.zone, s.latitude, s.longitude, c.label,
        b.vendor_id, v.name AS vendor_name, p.name AS driver_name, p.email, p.phone, p.preferences,
+       (SELECT x.reason FROM suppression AS x
+         WHERE x.channel = l.channel AND x.address = CASE l.channel WHEN 'email' THEN lower(p.email) ELSE p.phone END
+       ) AS suppressed_for,
        clock.now
   FROM leased AS l
  CROSS JOIN clock

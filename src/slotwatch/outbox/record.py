@@ -20,7 +20,6 @@ async def record(
     rows = await _RECORD.fetch(
         conn,
         channel=channel,
-        provider=provider,
         at=at,
         notice_ids=[delivery.notice_id for delivery, _ in results],
         leases=[delivery.lease for delivery, _ in results],
@@ -32,5 +31,7 @@ async def record(
         faults=[verdict.fault for _, verdict in results],
         fallbacks=[verdict.fallback for _, verdict in results],
         fallback_urgencies=[int(delivery.rule.urgency) for delivery, _ in results],
+        providers=[verdict.provider or provider for _, verdict in results],
+        suppressions=[delivery.suppressible if verdict.suppress else None for delivery, verdict in results],
     )
     return len(rows)

@@ -18,11 +18,15 @@ _FIRST_PAUSE = timedelta(seconds=4)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _FALL_BACK_AFTER = 4  # transient failures in a row; then the other channel is opened beside further tries
 _MOST_FAULTS = 3
+_SPREAD_AFTER_REST = timedelta(seconds=2)  # so that not all come at once when the provider is back
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The delivery's next state. `tried` names the attempt's outcome, None if no provider was asked."""
+    """The delivery's next state. `tried` names the attempt's outcome, None if no provider was asked.
+
+    `provider` is who took it where a chain of providers was asked; `suppress`: do not use the address again.
+    """
 
     state: DeliveryState
     error: str | None = None
@@ -31,6 +35,8 @@ class Verdict:
     message_id: str | None = None
     fallback: Channel | None = None
     fault: int = 0
+    provider: str | None = None
+    suppress: bool = False
 
 
 def before_sending(delivery: Claimed, enabled: Collection[Channel], now: datetime) -> Verdict | None:
@@ -45,6 +51,9 @@ def before_sending(delivery: Claimed, enabled: Collection[Channel], now: datetim
     if not delivery.address:
         reason = f"no address for {delivery.channel} is known"
         return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
+    if delivery.suppressed_for is not None:
+        reason = f"{delivery.channel} is no longer sent to this address: {delivery.suppressed_for}"
+        return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
     return None
 
 
@@ -53,10 +62,13 @@ def after_try(
 ) -> Verdict:
     """What the provider's answer means; `jitter` is a random number in [0, 1)."""
     match outcome:
-        case Accepted(provider_id):
-            return Verdict(DeliveryState.SENT, tried="accepted", message_id=provider_id)
-        case Refused(error):
-            return Verdict(DeliveryState.FAILED, error, tried="refused", fallback=_fallback(delivery, enabled))
+        case Accepted(provider_id, provider):
+            return Verdict(DeliveryState.SENT, tried="accepted", message_id=provider_id, provider=provider)
+        case Refused(error, suppress):
+            fallback = _fallback(delivery, enabled)
+            return Verdict(DeliveryState.FAILED, error, tried="refused", fallback=fallback, suppress=suppress)
+        case Failed(asked=False):
+            return _after_rest(delivery, outcome, now=now, jitter=jitter, enabled=enabled)
         case Failed(error, retry_after):
             tries = delivery.attempts + 1
             next_at = now + max(backoff(tries, jitter), retry_after or timedelta(0))
@@ -65,6 +77,18 @@ def after_try(
             if is_last:
                 return Verdict(DeliveryState.MISSED, error, tried="failed", fallback=fallback)
             return Verdict(DeliveryState.PENDING, error, next_at, "failed", fallback=fallback)
+
+
+def _after_rest(
+    delivery: Claimed, outcome: Failed, *, now: datetime, jitter: float, enabled: Collection[Channel]
+) -> Verdict:
+    """The provider rests, or has no turn for us: that is no try, but who is down is joined by the other channel."""
+    next_at = now + (outcome.retry_after or timedelta(seconds=1)) + jitter * _SPREAD_AFTER_REST
+    is_last = next_at > delivery.valid_until
+    fallback = _fallback(delivery, enabled) if is_last or outcome.down else None
+    if is_last:
+        return Verdict(DeliveryState.MISSED, outcome.error, fallback=fallback)
+    return Verdict(DeliveryState.PENDING, outcome.error, next_at, fallback=fallback)
 
 
 def after_fault(delivery: Claimed, error: Exception, *, now: datetime, jitter: float) -> Verdict:
@@ -87,5 +111,4 @@ def backoff(tries: int, jitter: float) -> timedelta:
 
 
 def _fallback(delivery: Claimed, enabled: Collection[Channel]) -> Channel | None:
-    plan = (*delivery.rule.at_once, *delivery.rule.fallback)
-    return next((channel for channel in plan if channel in enabled and channel is not delivery.channel), None)
+    return delivery.rule.instead_of(delivery.channel, enabled)

@@ -13,10 +13,8 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -24,36 +22,14 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 
 from slotwatch.domain.lifecycle import FINAL_STATES, LIVE_STATES, State, Step
 from slotwatch.domain.money import Account, Entry, PaymentStatus
-from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.storage import schema_outbox as _outbox  # noqa: F401  # its tables belong to the metadata
+from slotwatch.storage.schema_base import at_column, id_column, metadata, one_of
 
 __all__ = ["metadata"]
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "pk": "%(table_name)s_pkey",
-    }
-)
-
-
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(), primary_key=True)
-
-
-def _at(name: str, *, nullable: bool = False) -> Column[object]:
-    return Column(name, TIMESTAMP(timezone=True), nullable=nullable)
-
-
-def _one_of(column: str, values: object) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)  # type: ignore[attr-defined]  # an enum class is iterable
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 def _listed(states: tuple[State, ...]) -> str:
@@ -63,28 +39,28 @@ def _listed(states: tuple[State, ...]) -> str:
 Table(
     "vendor",
     metadata,
-    _id(),
+    id_column(),
     Column("name", Text, nullable=False),
     Column("terms", JSONB, nullable=False, server_default="{}"),
-    _at("created_at"),
+    at_column("created_at"),
 )
 
 Table(
     "driver",
     metadata,
-    _id(),
+    id_column(),
     Column("subject", Text, nullable=False, unique=True),
     Column("name", Text),
     Column("email", Text),
     Column("phone", Text),
     Column("preferences", JSONB, nullable=False, server_default="{}"),
-    _at("created_at"),
+    at_column("created_at"),
 )
 
 Table(
     "station",
     metadata,
-    _id(),
+    id_column(),
     Column("vendor_id", BigInteger, ForeignKey("vendor.id"), nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("address", Text, nullable=False),
@@ -92,20 +68,20 @@ Table(
     Column("longitude", Float, nullable=False),
     Column("zone", Text, nullable=False),
     Column("opening_hours", JSONB, nullable=False, server_default="[]"),
-    _at("created_at"),
+    at_column("created_at"),
 )
 
 Table(
     "connector",
     metadata,
-    _id(),
+    id_column(),
     Column("station_id", BigInteger, ForeignKey("station.id"), nullable=False),
     Column("label", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("power_kw", Float, nullable=False),
     Column("price_per_hour", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    _at("created_at"),
+    at_column("created_at"),
     UniqueConstraint("station_id", "label"),
     CheckConstraint("price_per_hour >= 0", name="price"),
 )
@@ -128,36 +104,36 @@ booking = Table(
     Column("driver_id", BigInteger, ForeignKey("driver.id"), nullable=False),
     Column("state", Text, nullable=False),
     Column("step", Text),
-    _at("due_at", nullable=True),
-    _at("hold_ends_at", nullable=True),
-    _at("check_in_opens_at"),
-    _at("remind_at", nullable=True),
-    _at("starts_at"),
-    _at("grace_half_at"),
-    _at("grace_last_at", nullable=True),
-    _at("grace_ends_at"),
-    _at("expires_at"),
-    _at("ends_at"),
+    at_column("due_at", nullable=True),
+    at_column("hold_ends_at", nullable=True),
+    at_column("check_in_opens_at"),
+    at_column("remind_at", nullable=True),
+    at_column("starts_at"),
+    at_column("grace_half_at"),
+    at_column("grace_last_at", nullable=True),
+    at_column("grace_ends_at"),
+    at_column("expires_at"),
+    at_column("ends_at"),
     Column("terms", JSONB, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     Column("payment_status", Text, nullable=False),
-    _at("started_at", nullable=True),
-    _at("checked_in_at", nullable=True),
+    at_column("started_at", nullable=True),
+    at_column("checked_in_at", nullable=True),
     Column("check_in_method", Text),
-    _at("expired_at", nullable=True),
-    _at("ended_at", nullable=True),
+    at_column("expired_at", nullable=True),
+    at_column("ended_at", nullable=True),
     Column("end_reason", Text),
     Column("vehicle", Text),
     Column("version", Integer, nullable=False),
     Column("epoch", SmallInteger, nullable=False),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("set_aside", Boolean, nullable=False, server_default="false"),
-    _at("created_at"),
-    _at("updated_at"),
-    _one_of("state", State),
-    _one_of("step", Step),
-    _one_of("payment_status", PaymentStatus),
+    at_column("created_at"),
+    at_column("updated_at"),
+    one_of("state", State),
+    one_of("step", Step),
+    one_of("payment_status", PaymentStatus),
     CheckConstraint(f"(due_at IS NULL) = (state IN ({_listed(FINAL_STATES)}))", name="final_has_no_due"),
     CheckConstraint("(due_at IS NULL) = (step IS NULL)", name="due_has_step"),
     CheckConstraint("starts_at < grace_ends_at AND grace_ends_at <= ends_at", name="instants"),
@@ -207,8 +183,8 @@ transition = Table(
     Column("cause", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text),
-    _at("due_at", nullable=True),
-    _at("at"),
+    at_column("due_at", nullable=True),
+    at_column("at"),
     PrimaryKeyConstraint("booking_id", "version"),
     ForeignKeyConstraint(["from_state", "to_state"], ["allowed_transition.from_state", "allowed_transition.to_state"]),
     CheckConstraint("from_state IS NOT NULL OR to_state IN ('pending', 'confirmed')", name="first"),
@@ -219,102 +195,23 @@ Index("transition_at_idx", transition.c.at, postgresql_using="brin")
 Table(
     "evidence",
     metadata,
-    _id(),
+    id_column(),
     Column("booking_id", BigInteger, nullable=False, index=True),
     Column("kind", Text, nullable=False),
     Column("method", Text),
     Column("actor", Text, nullable=False),
     Column("valid", Boolean, nullable=False),
     Column("detail", JSONB, nullable=False),
-    _at("received_at"),
-)
-
-notice = Table(
-    "notice",
-    metadata,
-    _id(),
-    Column("booking_id", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("occasion", Text, nullable=False),
-    Column("epoch", SmallInteger, nullable=False),
-    _at("valid_until"),
-    _at("created_at"),
-    UniqueConstraint("booking_id", "kind", "occasion", "epoch"),
-)
-
-delivery = Table(
-    "delivery",
-    metadata,
-    Column("notice_id", BigInteger, nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("urgency", SmallInteger, nullable=False),
-    _at("next_attempt_at"),
-    Column("lease", Integer, nullable=False, server_default="0"),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("faults", SmallInteger, nullable=False, server_default="0"),
-    Column("provider", Text),
-    Column("provider_message_id", Text),
-    Column("error", Text),
-    _at("sent_at", nullable=True),
-    # The slot that it was about; a trigger writes them when the delivery is no longer pending.
-    Column("vendor_id", BigInteger),
-    Column("station_id", BigInteger),
-    _at("slot_starts_at", nullable=True),
-    PrimaryKeyConstraint("notice_id", "channel"),
-    _one_of("channel", Channel),
-    _one_of("state", DeliveryState),
-)
-Index(
-    "delivery_claim_idx",
-    delivery.c.channel,
-    delivery.c.urgency,
-    delivery.c.next_attempt_at,
-    postgresql_where=text("state = 'pending'"),
-)
-Index(
-    "delivery_slot_idx",
-    delivery.c.vendor_id,
-    delivery.c.slot_starts_at,
-    postgresql_include=["station_id", "channel", "state"],
-    postgresql_where=text("state <> 'pending'"),
-)
-Index("delivery_dead_idx", delivery.c.notice_id, postgresql_where=text("state IN ('failed', 'set_aside')"))
-
-Table(
-    "attempt",
-    metadata,
-    Column("notice_id", BigInteger, nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("lease", Integer, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("provider", Text, nullable=False),
-    Column("provider_message_id", Text),
-    Column("error", Text),
-    _at("at"),
-    PrimaryKeyConstraint("notice_id", "channel", "lease"),
-)
-
-Table(
-    "inbox_message",
-    metadata,
-    _id(),
-    Column("key", Text, nullable=False, unique=True),
-    Column("channel", Text, nullable=False),
-    Column("recipient", Text, nullable=False),
-    Column("subject", Text),
-    Column("text", Text, nullable=False),
-    Column("html", Text),
-    _at("at"),
+    at_column("received_at"),
 )
 
 outage = Table(
     "outage",
     metadata,
-    _id(),
+    id_column(),
     Column("component", Text, nullable=False),
-    _at("began_at"),
-    _at("ended_at"),
+    at_column("began_at"),
+    at_column("ended_at"),
     Column("detail", Text, nullable=False),
     CheckConstraint("began_at < ended_at", name="order"),
 )
@@ -324,7 +221,7 @@ Table(
     "pulse",
     metadata,
     Column("component", Text, primary_key=True),
-    _at("beat_at"),
+    at_column("beat_at"),
 )
 
 Table(
@@ -333,25 +230,25 @@ Table(
     Column("instance", Text, primary_key=True),
     Column("component", Text, nullable=False),
     Column("detail", JSONB, nullable=False),
-    _at("started_at"),
-    _at("beat_at"),
+    at_column("started_at"),
+    at_column("beat_at"),
 )
 
 Table(
     "ledger",
     metadata,
-    _id(),
+    id_column(),
     Column("booking_id", BigInteger, nullable=False),
     Column("entry", Text, nullable=False),
     Column("debit", Text, nullable=False),
     Column("credit", Text, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    _at("at"),
+    at_column("at"),
     UniqueConstraint("booking_id", "entry"),
-    _one_of("entry", Entry),
-    _one_of("debit", Account),
-    _one_of("credit", Account),
+    one_of("entry", Entry),
+    one_of("debit", Account),
+    one_of("credit", Account),
     CheckConstraint("amount > 0 AND debit <> credit", name="amount"),
 )
 
@@ -361,8 +258,8 @@ Table(
     Column("booking_id", BigInteger, ForeignKey("booking.id"), primary_key=True, autoincrement=False),
     Column("statement", Text, nullable=False),
     Column("decision", Text),
-    _at("opened_at"),
-    _at("decided_at", nullable=True),
+    at_column("opened_at"),
+    at_column("decided_at", nullable=True),
     Column("note", Text),  # the vendor's words on the decision
     Column("decided_by", Text),
     CheckConstraint("(decision IS NULL) = (decided_at IS NULL) AND decision IN ('uphold', 'refund')", name="decision"),
@@ -376,7 +273,7 @@ idempotency = Table(
     Column("request_hash", Text, nullable=False),
     Column("status", SmallInteger),
     Column("body", Text),
-    _at("created_at"),
+    at_column("created_at"),
     PrimaryKeyConstraint("caller", "key"),
 )
 Index("idempotency_created_idx", idempotency.c.created_at)
@@ -384,7 +281,7 @@ Index("idempotency_created_idx", idempotency.c.created_at)
 Table(
     "audit_run",
     metadata,
-    _id(),
-    _at("at"),
+    id_column(),
+    at_column("at"),
     Column("findings", JSONB, nullable=False),
 )

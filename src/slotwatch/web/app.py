@@ -14,6 +14,7 @@ from slotwatch.web.api.disputes import DISPUTE_ROUTES
 from slotwatch.web.api.notifications import NOTIFICATION_ROUTES
 from slotwatch.web.api.stations import STATION_ROUTES
 from slotwatch.web.api.vendor import VENDOR_ROUTES
+from slotwatch.web.api.webhooks import WEBHOOK_ROUTES, Receivers
 from slotwatch.web.auth import Authenticator, Role, TokenSigner, only
 from slotwatch.web.drivers import DriverBook
 from slotwatch.web.headers import add_security_headers
@@ -44,14 +45,17 @@ def create_app(
     links: Sequence[Link] = (),
     background: Sequence[Background] = (),
     authenticator: Authenticator | None = None,
+    receivers: Receivers | None = None,
 ) -> Litestar:
-    """The application. `has_inbox` shows the local inbox; `links` are added to the start page."""
+    """The application. `has_inbox` shows the local inbox; `links` are added to the start page; `receivers` take what
+    providers report."""
     metrics = Metrics(desk)
     state = State(
         {
             "desk": desk,
             "authenticator": authenticator or Authenticator(web, signer),
             "drivers": DriverBook(desk),
+            "receivers": receivers,
             "metrics": metrics,
             "links": [*_links(has_inbox=has_inbox), *links],
             "inbox_open": web.inbox_open,
@@ -68,6 +72,7 @@ def create_app(
             ),
             Router("/", before_request=only(Role.VENDOR), route_handlers=[*VENDOR_ROUTES]),
             Router("/", guards=[*GUARDS], route_handlers=[*INBOX_ROUTES] if has_inbox else []),
+            *WEBHOOK_ROUTES,
             *(show_start, show_docs, show_openapi, show_booking_page, send_static_file),
             *(show_health, show_ready, show_metrics),
         ],

@@ -19,6 +19,7 @@ __all__ = [
     "FieldError",
     "FieldsRefused",
     "ForbiddenRole",
+    "ForgedReceipt",
     "IdempotencyInProgress",
     "Internal",
     "MalformedRequest",
@@ -63,6 +64,12 @@ class Unauthenticated(errors.SlotwatchError):
     code = "unauthenticated"
 
 
+class ForgedReceipt(errors.SlotwatchError):
+    """This report is not signed as the provider signs."""
+
+    code = "forged_receipt"
+
+
 class ForbiddenRole(errors.SlotwatchError):
     """Your token is valid, but its role may not make this call."""
 
@@ -103,6 +110,7 @@ STATUSES: Mapping[type[errors.SlotwatchError], int] = {
     MalformedRequest: 400,
     Unauthenticated: 401,
     ForbiddenRole: 403,
+    ForgedReceipt: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
     errors.Conflict: 409,

@@ -63,6 +63,7 @@ OPEN_TO_ALL = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
+    ("POST", "/api/webhooks/{provider:str}"),  # signed by the provider
 }
 FOR_THIS_MACHINE = {
     ("GET", "/inbox"),

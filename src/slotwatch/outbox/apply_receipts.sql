@@ -1,0 +1,80 @@
+-- name: apply_receipts: note what providers report of deliveries, in any order and however often; :waiting of those that
+-- came before their delivery was on record are looked at again.
+-- guard: an event counts once (receipt_pkey); a delivery's rank only rises, judged on the row as it is when it is
+-- written: pending < sent < failed, missed and the like < delivered.
+-- index: receipt_waiting_idx, delivery_message_idx, delivery_pkey. A key finds a delivery whose answer was lost, but
+-- where that delivery has another message by now, a failure of the lost one does not count; e-mail has one id for us
+-- and another for reports.
+WITH reported AS MATERIALIZED (
+    SELECT DISTINCT ON (provider, event_id) *, false AS waited
+      FROM unnest(:providers::text[], :event_ids::text[], :channels::text[], :message_ids::text[], :notice_ids::bigint[],
+                  :statuses::text[], :errors::text[], :suppressions::boolean[], :addresses::text[])
+           AS r(provider, event_id, channel, message_id, notice_id, status, error, suppress, address)
+     ORDER BY provider, event_id
+), again AS MATERIALIZED (
+    SELECT provider, event_id, channel, message_id, notice_id, status, error, suppress, address, true AS waited
+      FROM receipt
+     WHERE NOT matched AND at > :now::timestamptz - interval '24 hours'
+     ORDER BY at DESC LIMIT :waiting
+       FOR UPDATE SKIP LOCKED
+), found AS MATERIALIZED (
+    SELECT w.*, d.notice_id AS of_notice, d.channel AS of_channel,
+           array_position(ARRAY['sent', 'failed', 'delivered'], w.status) AS rank
+      FROM (SELECT * FROM reported UNION ALL SELECT * FROM again) AS w
+      LEFT JOIN LATERAL (
+           SELECT m.notice_id, m.channel FROM delivery AS m
+            WHERE m.provider = w.provider AND m.provider_message_id = w.message_id AND m.provider <> 'inbox'
+            UNION ALL
+           SELECT k.notice_id, k.channel FROM delivery AS k
+            WHERE k.notice_id = w.notice_id AND k.channel = w.channel
+              AND (w.channel = 'email' OR w.status <> 'failed' OR k.provider_message_id IS NULL)
+            LIMIT 1) AS d ON true
+), arrived AS (
+    INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, error, suppress, address, matched, at)
+    SELECT provider, event_id, channel, message_id, notice_id, status, error, suppress, address,
+           of_notice IS NOT NULL, :now
+      FROM found WHERE NOT waited
+        ON CONFLICT DO NOTHING
+    RETURNING provider, event_id
+), settled AS (
+    UPDATE receipt AS r SET matched = true
+      FROM found
+     WHERE found.waited AND found.of_notice IS NOT NULL AND r.provider = found.provider AND r.event_id = found.event_id
+    RETURNING r.provider, r.event_id
+), known AS MATERIALIZED (
+    SELECT found.* FROM found
+      JOIN (SELECT * FROM arrived UNION ALL SELECT * FROM settled) AS new USING (provider, event_id)
+     WHERE found.of_notice IS NOT NULL
+), best AS (
+    SELECT DISTINCT ON (of_notice, of_channel) * FROM known ORDER BY of_notice, of_channel, rank DESC, event_id
+), risen AS (
+    UPDATE delivery AS d
+       SET state = best.status,
+           error = CASE best.status WHEN 'failed' THEN best.error END,
+           provider = coalesce(d.provider, best.provider),
+           provider_message_id = coalesce(d.provider_message_id, best.message_id),
+           sent_at = coalesce(d.sent_at, :now)
+      FROM best
+     WHERE d.notice_id = best.of_notice AND d.channel = best.of_channel
+       AND CASE d.state WHEN 'pending' THEN 0 WHEN 'sent' THEN 1 WHEN 'delivered' THEN 3 ELSE 2 END < best.rank
+    RETURNING d.notice_id, d.channel, d.state, d.urgency
+), opened AS (  -- delivery, not only sending, failed: the next channel of the kind's plan
+    INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)
+    SELECT risen.notice_id, plan.fallback, 'pending', risen.urgency, :now
+      FROM risen
+      JOIN notice AS n ON n.id = risen.notice_id
+      JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_fallbacks::text[])
+           AS plan(kind, channel, fallback) ON plan.kind = n.kind AND plan.channel = risen.channel
+     WHERE risen.state = 'failed' AND n.valid_until > :now
+        ON CONFLICT DO NOTHING
+    RETURNING notice_id
+), suppressed AS (
+    INSERT INTO suppression (channel, address, reason, at)
+    SELECT DISTINCT ON (of_channel, address) of_channel, address, coalesce(error, 'reported by ' || provider), :now
+      FROM known WHERE suppress AND address IS NOT NULL ORDER BY of_channel, address, event_id
+        ON CONFLICT DO NOTHING
+    RETURNING channel
+)
+SELECT (SELECT count(*) FROM arrived) AS arrived, (SELECT count(*) FROM known) AS known,
+       (SELECT count(*) FROM risen) AS risen, (SELECT count(*) FROM opened) AS opened,
+       (SELECT count(*) FROM suppressed) AS suppressed

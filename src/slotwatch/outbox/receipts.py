@@ -1,0 +1,140 @@
+"""Notes what providers report of deliveries, in any order and however often, and what people answered.
+
+What comes before its delivery is on record waits for up to a day and is looked at again every two seconds.
+"""
+
+import asyncio
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+import structlog
+
+from slotwatch.channels.receipts import Confirmation, News, Receipt, Reply
+from slotwatch.domain.errors import Unavailable
+from slotwatch.domain.notices import NOTICE_RULES, Channel
+from slotwatch.storage.clock import Clock
+from slotwatch.storage.database import CONNECTION_ERRORS, Database
+from slotwatch.storage.statements import Connection, Statement, load_sql
+
+__all__ = ["Applied", "ReceiptBook"]
+
+_log = structlog.get_logger(__name__)
+
+_APPLY = load_sql(__package__, "apply_receipts.sql")
+_STOP = Statement(
+    "WITH arrived AS (INSERT INTO receipt (provider, event_id, channel, status, suppress, address, matched, at)"
+    " VALUES (:provider, :event_id, :channel, :wants, :wants::text = 'stop', :address, true, :now)"
+    " ON CONFLICT DO NOTHING RETURNING channel, address, status)"
+    ", stopped AS (INSERT INTO suppression (channel, address, reason, at)"
+    " SELECT channel, address, 'the recipient said STOP', :now FROM arrived WHERE status = 'stop'"
+    " ON CONFLICT DO NOTHING)"
+    " DELETE FROM suppression USING arrived WHERE arrived.status = 'start'"
+    " AND suppression.channel = arrived.channel AND suppression.address = arrived.address"
+)
+_KEY = re.compile(r"([0-9]{1,18})-[a-z]+\Z")
+_LOOK_EVERY = timedelta(seconds=2)
+_MOST_WAITING = 1000
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What came of some receipts: how many were new, found their delivery, changed it, opened another channel."""
+
+    arrived: int
+    known: int
+    risen: int
+    opened: int
+    suppressed: int
+
+
+class ReceiptBook:
+    """Where receipts and replies are entered. `enabled`: the channels that are on, for what steps in."""
+
+    def __init__(self, database: Database, clock: Clock, enabled: Collection[Channel]) -> None:
+        self._database = database
+        self._clock = clock
+        instead = [
+            (kind.value, channel.value, other.value)
+            for kind, rule in NOTICE_RULES.items()
+            for channel in Channel
+            if (other := rule.instead_of(channel, enabled)) is not None
+        ]
+        self._plan = {
+            "plan_kinds": [kind for kind, _, _ in instead],
+            "plan_channels": [channel for _, channel, _ in instead],
+            "plan_fallbacks": [other for _, _, other in instead],
+        }
+
+    async def enter(self, news: Sequence[News]) -> Applied:
+        """Enter what one call said, all or nothing. Raises Unavailable."""
+        async with self._database.transaction() as conn:
+            for one in news:
+                if isinstance(one, Reply):
+                    await self._enter_reply(conn, one)
+                elif isinstance(one, Confirmation):
+                    _log.warning(
+                        "a provider wants this address to be opened once, before it reports anything",
+                        action="confirmation_wanted",
+                        provider=one.provider,
+                        url=one.url,
+                    )
+            return await self.apply(conn, [one for one in news if isinstance(one, Receipt)])
+
+    async def apply(self, conn: Connection, receipts: Sequence[Receipt], *, waiting: int = 0) -> Applied:
+        """Enter receipts, and look at up to `waiting` earlier ones again; inside the caller's transaction."""
+        row = await _APPLY.fetchrow(
+            conn,
+            now=await self._clock.now(conn),
+            waiting=waiting,
+            providers=[one.provider for one in receipts],
+            event_ids=[one.event_id for one in receipts],
+            channels=[one.channel for one in receipts],
+            message_ids=[one.message_id for one in receipts],
+            notice_ids=[_notice_id(one.key) for one in receipts],
+            statuses=[one.status for one in receipts],
+            errors=[one.error for one in receipts],
+            suppressions=[one.suppress for one in receipts],
+            addresses=[_address(one) for one in receipts],
+            **self._plan,
+        )
+        assert row is not None
+        return Applied(**row)
+
+    async def look_again(self) -> Applied:
+        """Look once more at what came before its delivery. Raises Unavailable."""
+        async with self._database.transaction() as conn:
+            return await self.apply(conn, (), waiting=_MOST_WAITING)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look again every two seconds until `stop` is set. A lost database is waited for."""
+        while not stop.is_set():
+            try:
+                await self.look_again()
+            except (Unavailable, *CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+                _log.warning("receipts wait for the database", action="receipts_wait", error=str(error))
+            await self._clock.wait(_LOOK_EVERY, stop)
+
+    async def _enter_reply(self, conn: Connection, reply: Reply) -> None:
+        if reply.wants == "help":
+            return
+        await _STOP.execute(
+            conn,
+            provider=reply.provider,
+            event_id=reply.event_id,
+            channel=reply.channel,
+            wants=reply.wants,
+            address=reply.address,
+            now=await self._clock.now(conn),
+        )
+
+
+def _notice_id(key: str | None) -> int | None:
+    found = _KEY.match(key or "")
+    return int(found[1]) if found else None
+
+
+def _address(receipt: Receipt) -> str | None:
+    return receipt.address.lower() if receipt.address and receipt.channel == "email" else receipt.address

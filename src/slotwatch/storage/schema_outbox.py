@@ -1,0 +1,138 @@
+"""The tables of what people are told, as declared; part of `schema.py`."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.storage.schema_base import at_column, id_column, metadata, one_of
+
+__all__ = ["delivery", "notice", "receipt"]
+
+notice = Table(
+    "notice",
+    metadata,
+    id_column(),
+    Column("booking_id", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    Column("epoch", SmallInteger, nullable=False),
+    at_column("valid_until"),
+    at_column("created_at"),
+    UniqueConstraint("booking_id", "kind", "occasion", "epoch"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("notice_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("urgency", SmallInteger, nullable=False),
+    at_column("next_attempt_at"),
+    Column("lease", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("faults", SmallInteger, nullable=False, server_default="0"),
+    Column("provider", Text),
+    Column("provider_message_id", Text),
+    Column("error", Text),
+    at_column("sent_at", nullable=True),
+    # The slot that it was about; a trigger writes them when the delivery is no longer pending.
+    Column("vendor_id", BigInteger),
+    Column("station_id", BigInteger),
+    at_column("slot_starts_at", nullable=True),
+    PrimaryKeyConstraint("notice_id", "channel"),
+    one_of("channel", Channel),
+    one_of("state", DeliveryState),
+)
+Index(
+    "delivery_claim_idx",
+    delivery.c.channel,
+    delivery.c.urgency,
+    delivery.c.next_attempt_at,
+    postgresql_where=text("state = 'pending'"),
+)
+Index(
+    "delivery_slot_idx",
+    delivery.c.vendor_id,
+    delivery.c.slot_starts_at,
+    postgresql_include=["station_id", "channel", "state"],
+    postgresql_where=text("state <> 'pending'"),
+)
+Index("delivery_dead_idx", delivery.c.notice_id, postgresql_where=text("state IN ('failed', 'set_aside')"))
+
+# What the local inbox took is never reported on.
+Index(
+    "delivery_message_idx",
+    delivery.c.provider,
+    delivery.c.provider_message_id,
+    postgresql_where=text("provider_message_id IS NOT NULL AND provider <> 'inbox'"),
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("message_id", Text),
+    Column("notice_id", BigInteger),  # what the provider gave back of the delivery's key
+    Column("status", Text, nullable=False),
+    Column("error", Text),
+    Column("suppress", Boolean, nullable=False),
+    Column("address", Text),
+    Column("matched", Boolean, nullable=False),
+    at_column("at"),
+    PrimaryKeyConstraint("provider", "event_id"),
+    CheckConstraint("status IN ('sent', 'delivered', 'failed', 'stop', 'start')", name="status"),
+)
+Index("receipt_waiting_idx", receipt.c.at, postgresql_where=text("NOT matched"))
+Index("receipt_at_idx", receipt.c.at, postgresql_using="brin")
+
+Table(
+    "suppression",
+    metadata,
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),  # e-mail in lower case
+    Column("reason", Text, nullable=False),
+    at_column("at"),
+    PrimaryKeyConstraint("channel", "address"),
+)
+
+Table(
+    "attempt",
+    metadata,
+    Column("notice_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("lease", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("provider_message_id", Text),
+    Column("error", Text),
+    at_column("at"),
+    PrimaryKeyConstraint("notice_id", "channel", "lease"),
+)
+
+Table(
+    "inbox_message",
+    metadata,
+    id_column(),
+    Column("key", Text, nullable=False, unique=True),
+    Column("channel", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("subject", Text),
+    Column("text", Text, nullable=False),
+    Column("html", Text),
+    at_column("at"),
+)

@@ -1,0 +1,229 @@
+"""Receipts: forged, late, twice, in any order; what fails in delivery goes by another channel."""
+
+import random
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from twilio.request_validator import RequestValidator
+
+from slotwatch.channels.receipts import Receipt, ReceiptSettings, ReceiptStatus, Reply, Translator
+from slotwatch.channels.receipts_postmark import PostmarkReceipts
+from slotwatch.channels.receipts_twilio import TwilioReceipts
+from slotwatch.channels.twilio_settings import TwilioSettings
+from slotwatch.domain.booking import Booking
+from slotwatch.outbox.receipts import Applied, ReceiptBook
+from slotwatch.web.api.webhooks import Receivers
+from tests.conftest import NOON, Town
+from tests.integration.web.conftest import client_of, make_app, running
+from tests.support.crew import Crew
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+TWILIO = TwilioSettings(account_sid="AC" + "0" * 32, auth_token="t0ken", sender="+15550001111")
+ADDRESS = "https://slots.example/api/webhooks/twilio"
+SECRET = "a-long-enough-secret"
+
+
+@pytest.fixture
+def book(crew: Crew) -> ReceiptBook:
+    """Where receipts are entered."""
+    return ReceiptBook(crew.desk.database, crew.clock, crew.desk.channels)
+
+
+def said(status: ReceiptStatus, channel: Any = "sms", event: str = "e1", **more: Any) -> Receipt:
+    """A receipt for the first notice, as the double of a provider would give it."""
+    given = {"provider": "double", "message_id": f"id-1-{channel}", **more}
+    return Receipt(channel=channel, status=status, event_id=event, **given)
+
+
+async def _told(crew: Crew, town: Town) -> Booking:
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.deliver()
+    return booking
+
+
+async def _states(crew: Crew) -> dict[str, str]:
+    return {row["channel"]: row["state"] for row in await crew.rows("SELECT channel, state FROM delivery")}
+
+
+async def test_what_the_provider_delivered_is_delivered_and_what_has_no_receipt_stays_sent(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    await _told(crew, town)
+    assert await book.enter([said("delivered")]) == Applied(arrived=1, known=1, risen=1, opened=0, suppressed=0)
+    assert await _states(crew) == {"email": "sent", "sms": "delivered"}
+
+
+@pytest.mark.parametrize("order", [("sent", "delivered", "failed"), ("delivered", "failed", "sent")])
+async def test_a_status_never_falls(
+    crew: Crew, town: Town, book: ReceiptBook, order: tuple[ReceiptStatus, ...]
+) -> None:
+    await _told(crew, town)
+    for status in order:
+        await book.enter([said(status, event=status)])
+    assert (await _states(crew))["sms"] == "delivered"
+
+
+async def test_a_receipt_that_comes_again_or_that_nobody_knows_changes_nothing(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    await _told(crew, town)
+    await book.enter([said("failed")])
+    assert await book.enter([said("failed")]) == Applied(0, 0, 0, 0, 0)
+    assert await book.enter([said("delivered", event="e2", message_id="of-another-app")]) == Applied(1, 0, 0, 0, 0)
+    assert (await _states(crew))["sms"] == "failed"
+
+
+async def test_a_failed_delivery_opens_the_other_channel(crew: Crew, town: Town, book: ReceiptBook) -> None:
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot(starts_in=2 * HOUR))
+    await crew.live_until(booking.timeline.starts_at - HOUR)
+    notice = await crew.value("SELECT id FROM notice WHERE kind = 'reminder'")
+    bounced = said("failed", "email", message_id=f"id-{notice}-email", error="the mail bounced")
+    assert (await book.enter([bounced])).opened == 1
+    await crew.deliver()
+    assert await crew.deliveries(booking, "reminder") == {"email": "failed", "sms": "sent"}
+
+
+async def test_a_failure_after_the_notice_is_stale_opens_nothing(crew: Crew, town: Town, book: ReceiptBook) -> None:
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot(starts_in=2 * HOUR))
+    await crew.live_until(booking.timeline.starts_at + MINUTE)
+    notice = await crew.value("SELECT id FROM notice WHERE kind = 'reminder'")
+    assert (await book.enter([said("failed", "email", message_id=f"id-{notice}-email")])).opened == 0
+
+
+async def test_a_receipt_that_comes_before_its_delivery_is_on_record_waits(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    await book.enter([said("delivered")])
+    await _told(crew, town)
+    assert (await _states(crew))["sms"] == "sent"
+    assert (await book.look_again()).risen == 1
+    assert (await _states(crew))["sms"] == "delivered"
+    assert await book.look_again() == Applied(0, 0, 0, 0, 0)
+
+
+async def test_a_key_finds_a_delivery_whose_answer_was_lost_and_it_is_not_sent_again(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    await book.enter([said("sent", key="1-sms")])
+    await crew.deliver()
+    assert crew.sms.taken == []
+    assert await _states(crew) == {"email": "sent", "sms": "sent"}
+
+
+async def test_a_bounce_suppresses_the_address_and_later_notices_take_the_other_channel(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot(starts_in=2 * HOUR))
+    await crew.deliver()
+    gone = said("failed", "email", suppress=True, address="Mira@Example.org", error="550 no such user")
+    assert (await book.enter([gone])).suppressed == 1
+    await crew.live_until(booking.timeline.starts_at - HOUR)
+    assert await crew.deliveries(booking, "reminder") == {"email": "suppressed", "sms": "sent"}
+    error = await crew.value("SELECT error FROM delivery WHERE state = 'suppressed'")
+    assert error == "email is no longer sent to this address: 550 no such user"
+
+
+async def test_stop_ends_sms_until_start_and_an_old_stop_that_comes_again_does_not_count(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    def wrote(wants: Any, event: str) -> Reply:
+        return Reply(provider="twilio", channel="sms", address="+15005550010", wants=wants, event_id=event)
+
+    await book.enter([wrote("stop", "r1")])
+    await book.enter([wrote("help", "r2")])
+    await _told(crew, town)
+    assert await _states(crew) == {"email": "sent", "sms": "suppressed"}
+    await book.enter([wrote("start", "r3")])
+    await book.enter([wrote("stop", "r1")])
+    assert await crew.value("SELECT count(*) FROM suppression") == 0
+
+
+async def test_ten_thousand_receipts_shuffled_and_repeated_give_one_end_state(crew: Crew, book: ReceiptBook) -> None:
+    await crew.execute(
+        "INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)"
+        " SELECT n, 'booking_confirmed', '', 0, $1, $1 FROM generate_series(1, 2500) AS n",
+        NOON + HOUR,
+    )
+    await crew.execute(
+        "INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at, provider, provider_message_id)"
+        " SELECT n.id, c, 'sent', 1, $1, 'double', 'id-' || n.id || '-' || c"
+        " FROM notice AS n CROSS JOIN unnest(ARRAY['email', 'sms']) AS c",
+        NOON,
+    )
+    dice = random.Random(7)
+    rows = await crew.rows("SELECT provider_message_id AS id, channel FROM delivery ORDER BY 1")
+    receipts, expected = [], {}
+    for row in rows:
+        last: ReceiptStatus = dice.choice(["sent", "delivered", "failed"])
+        expected[row["id"]] = last
+        for status in ("sent", last):
+            event = f"{row['id']}:{status}"
+            address = f"{row['id']}@example.org"
+            receipts.append(
+                said(status, row["channel"], event, message_id=row["id"], suppress=status == "failed", address=address)
+            )
+    assert len(receipts) == 10_000
+    for _ in range(2):
+        dice.shuffle(receipts)
+        for at in range(0, len(receipts), 500):
+            async with crew.desk.database.transaction() as conn:
+                await book.apply(conn, receipts[at : at + 500])
+        found = await crew.rows("SELECT provider_message_id AS id, state FROM delivery")
+        assert {row["id"]: row["state"] for row in found} == expected
+        failed = sum(state == "failed" for state in expected.values())
+        assert await crew.value("SELECT count(*) FROM suppression") == failed
+
+
+@pytest.fixture
+async def web(crew: Crew, book: ReceiptBook) -> AsyncIterator[httpx.AsyncClient]:
+    """The application, told of Twilio and Postmark."""
+    translators: dict[str, Translator] = {
+        "twilio": TwilioReceipts([TWILIO]),
+        "postmark": PostmarkReceipts(ReceiptSettings(secret=SECRET), provider="double"),
+    }
+    addresses = {"twilio": ["https://elsewhere.example/", ADDRESS], "postmark": ["https://slots.example/"]}
+    app = make_app(crew.desk, receivers=Receivers(book, translators, addresses))
+    async with running(app), client_of(app) as client:
+        yield client
+
+
+async def _twilio_calls(web: httpx.AsyncClient, *, token: str = "t0ken", **form: str) -> httpx.Response:
+    fields = {"AccountSid": str(TWILIO.account_sid), "To": "+15005550010", **form}
+    url = f"{ADDRESS}?delivery=1-sms"
+    signature = RequestValidator(token).compute_signature(url, fields)
+    return await web.post("/api/webhooks/twilio?delivery=1-sms", data=fields, headers={"X-Twilio-Signature": signature})
+
+
+async def test_twilio_reports_through_a_proxy_and_a_forger_is_refused(
+    crew: Crew, town: Town, web: httpx.AsyncClient
+) -> None:
+    await _told(crew, town)
+    sid = "SM" + "0" * 32
+    forged = await _twilio_calls(web, token="guessed", MessageSid=sid, MessageStatus="failed")
+    assert (forged.status_code, forged.json()["code"]) == (403, "forged_receipt")
+    assert (await _states(crew))["sms"] == "sent"
+    for _ in range(2):
+        answer = await _twilio_calls(web, MessageSid=sid, MessageStatus="delivered")
+        assert (answer.status_code, answer.text) == (200, "<Response/>")
+    assert (await _states(crew))["sms"] == "delivered"
+
+
+async def test_postmark_bounces_reach_the_delivery_and_hostile_bodies_are_refused(
+    crew: Crew, town: Town, web: httpx.AsyncClient
+) -> None:
+    await _told(crew, town)
+    bounce = {
+        **{"RecordType": "Bounce", "Type": "HardBounce", "MessageID": "pm-1", "ID": 1, "Email": "mira@example.org"},
+        **{"Metadata": {"delivery": "1-email"}},
+    }
+    assert (await web.post("/api/webhooks/postmark", json=bounce)).status_code == 403
+    known = httpx.BasicAuth("postmark", SECRET)
+    assert (await web.post("/api/webhooks/postmark", json=bounce, auth=known)).status_code == 200
+    assert (await _states(crew))["email"] == "failed"
+    assert (await web.post("/api/webhooks/postmark", content=b"[" * 9000, auth=known)).status_code == 400
+    assert (await web.post("/api/webhooks/postmark", content=b" " * 600_000, auth=known)).status_code == 413
+    assert (await web.post("/api/webhooks/nobody", json=bounce)).status_code == 404
