@@ -227,6 +227,26 @@ async def test_a_check_in_after_the_owed_time_does_not_count(crew: Crew, town: T
         await crew.checked_in(booking)
 
 
+@pytest.mark.parametrize("judged_at", [35, 45])
+async def test_evidence_from_the_owed_time_whose_process_died_counts_whenever_it_is_judged(
+    crew: Crew, town: Town, judged_at: int
+) -> None:
+    booking = await _booked(crew, town)
+    await crew.live_until(START)
+    await _outage(crew, 5 * MINUTE, 15 * MINUTE)
+    await crew.execute(
+        "INSERT INTO evidence (booking_id, kind, method, actor, valid, detail, received_at)"
+        " VALUES ($1, 'check_in', 'app', 'driver', true, '{}', $2)",
+        *(booking.id, START + 33 * MINUTE),
+    )
+    crew.clock.move_to(START + judged_at * MINUTE)
+    await crew.engine()
+    active = await crew.load(booking)
+    assert (active.state, active.checked_in_at) == (State.ACTIVE, START + 33 * MINUTE)
+    assert active.timeline.grace_ends_at >= START + 33 * MINUTE
+    await crew.assert_sound()
+
+
 async def test_a_worker_that_starts_late_gives_the_lost_grace_back_before_it_judges(crew: Crew, town: Town) -> None:
     """Engine away from before the start until after grace; the slot still runs when it is back."""
     booking = await _booked(crew, town, 2 * HOUR)

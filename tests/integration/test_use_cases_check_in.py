@@ -218,6 +218,18 @@ async def test_a_check_in_received_in_time_but_decided_after_expiry_pays_back(pa
     assert await stalled.checked_in(booking) == await crew.load(booking)
 
 
+async def test_a_check_in_received_just_before_the_start_and_written_just_after_it_keeps_history_in_order(
+    crew: Crew, town: Town
+) -> None:
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.live_until(booking.timeline.starts_at)
+    active = await Crew(_received_at(crew, booking.timeline.starts_at - MICROSECOND)).checked_in(booking)
+    assert (active.state, active.checked_in_at) == (State.ACTIVE, booking.timeline.starts_at - MICROSECOND)
+    times = [row["at"] for row in await crew.rows("SELECT at FROM transition ORDER BY version")]
+    assert times == sorted(times)
+    await crew.assert_sound()
+
+
 async def test_a_check_in_received_in_time_after_the_hold_takes_the_money_back_from_the_vendor(
     paying_crew: Crew, town: Town
 ) -> None:

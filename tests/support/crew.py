@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from slotwatch.analytics.invariants import broken
 from slotwatch.domain.booking import Booking, CheckInMethod
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import Channel
@@ -153,6 +154,12 @@ class Crew:
     async def state(self, booking: Booking) -> State:
         """Where it stands now."""
         return (await self.load(booking)).state
+
+    async def assert_sound(self) -> None:
+        """No invariant is broken."""
+        async with self.desk.database.connection() as conn:
+            found = await broken(conn, self.clock.read())
+        assert not found, [(one.name, one.count, one.examples) for one in found]
 
     async def rows(self, sql: str, *values: Any) -> list[asyncpg.Record]:
         """All rows."""

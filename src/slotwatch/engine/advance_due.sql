@@ -24,10 +24,10 @@ WITH clock AS MATERIALIZED (
       FROM due
       JOIN booking AS b ON b.id = due.id
      CROSS JOIN clock
-     CROSS JOIN LATERAL (SELECT fair_grace_end(
-           b.starts_at, b.ends_at,
-           least(make_interval(mins => (b.terms ->> 'gracePeriodMinutes')::int), b.ends_at - b.starts_at),
-           clock.now) AS grace_ends_at) AS fair
+     CROSS JOIN LATERAL (SELECT least(
+           make_interval(mins => (b.terms ->> 'gracePeriodMinutes')::int), b.ends_at - b.starts_at) AS lasts) AS grace
+     CROSS JOIN LATERAL (
+           SELECT fair_grace_end(b.starts_at, b.ends_at, grace.lasts, clock.now) AS grace_ends_at) AS fair
      CROSS JOIN LATERAL (SELECT EXISTS (
            SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
             WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended')
@@ -35,7 +35,9 @@ WITH clock AS MATERIALIZED (
       LEFT JOIN LATERAL (
            SELECT e.received_at, e.method FROM evidence AS e
             WHERE e.booking_id = b.id AND e.kind = 'check_in' AND e.valid
-              AND e.received_at BETWEEN b.check_in_opens_at AND greatest(b.grace_ends_at, fair.grace_ends_at)
+              AND e.received_at >= b.check_in_opens_at
+              AND (e.received_at <= b.grace_ends_at
+                   OR e.received_at <= fair_grace_end(b.starts_at, b.ends_at, grace.lasts, e.received_at))
             ORDER BY e.received_at LIMIT 1) AS proof ON true
      WHERE due.step = 'expire'
 ), rule AS (
@@ -47,7 +49,8 @@ WITH clock AS MATERIALIZED (
     ) AS r(step, cause, from_state, to_state, next_step, end_reason, notice, occasion, logged, entry, debit, credit,
            payment_status, anchor, "offset", urgency)
 ), move AS MATERIALIZED (
-    SELECT due.id, due.place, due.due_at, rule.*, expiring.received_at, expiring.method, expiring.owed,
+    SELECT due.id, due.place, due.due_at, rule.*, expiring.received_at, expiring.method,
+           CASE expiring.cause WHEN 'extended' THEN expiring.owed ELSE expiring.received_at END AS grace_until,
            coalesce(expiring.end_reason, rule.end_reason) AS reason,
            CASE WHEN rule.next_step = 'grace_last' AND due.no_last_call THEN 'expire' ELSE rule.next_step END AS then_step
       FROM due
@@ -62,12 +65,10 @@ WITH clock AS MATERIALIZED (
                WHEN 'start' THEN b.starts_at
                WHEN 'grace_half' THEN b.grace_half_at
                WHEN 'grace_last' THEN b.grace_last_at
-               WHEN 'expire' THEN CASE move.cause WHEN 'extended' THEN move.owed + (b.expires_at - b.grace_ends_at)
-                                                  ELSE b.expires_at END
+               WHEN 'expire' THEN greatest(b.grace_ends_at, move.grace_until) + (b.expires_at - b.grace_ends_at)
                WHEN 'complete' THEN b.ends_at END,
-           grace_ends_at = CASE move.cause WHEN 'extended' THEN move.owed ELSE b.grace_ends_at END,
-           expires_at = CASE move.cause WHEN 'extended' THEN move.owed + (b.expires_at - b.grace_ends_at)
-                                        ELSE b.expires_at END,
+           grace_ends_at = greatest(b.grace_ends_at, move.grace_until),
+           expires_at = greatest(b.grace_ends_at, move.grace_until) + (b.expires_at - b.grace_ends_at),
            started_at = CASE WHEN move.to_state = 'grace' AND b.state = 'confirmed' THEN clock.now ELSE b.started_at END,
            checked_in_at = coalesce(move.received_at, b.checked_in_at),
            check_in_method = coalesce(move.method, b.check_in_method),
