@@ -23,13 +23,6 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-sync",
-]
 SIZES = {"phone": (390, 800), "desktop": (1280, 800)}
 HTML = (
     "<style>p{color:#c00}</style><p>Hello</p><script>document.title='taken over'</script><img src=/x onerror=alert(1)>"
