@@ -123,7 +123,9 @@ async def test_a_vendors_numbers_walk_along_their_own_indexes(database: Database
             longest=8 * HOUR,
             earliest=4 * HOUR,
         )
-        deliveries = await _plan(conn, load_sql("slotwatch.analytics", "deliveries.sql"), **scope, by="all")
+        deliveries = await _plan(
+            conn, load_sql("slotwatch.analytics", "deliveries.sql"), **scope, channels=["sms"], states=["sent"]
+        )
         slots = await _plan(
             conn,
             load_sql("slotwatch.analytics", "slots.sql"),

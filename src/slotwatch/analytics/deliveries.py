@@ -11,6 +11,7 @@ from slotwatch.storage.statements import Connection, load_sql
 __all__ = ["NO_DELIVERIES", "DeliveryFigures", "read_deliveries"]
 
 _DELIVERIES = load_sql(__package__, "deliveries.sql")
+_DELIVERIES_BY = load_sql(__package__, "deliveries_by.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +65,18 @@ async def read_deliveries(
     """
     if by is GroupBy.CONNECTOR:
         raise ValueError("deliveries are not told apart by connector")
-    rows = await _DELIVERIES.fetch(
-        conn,
-        vendor_id=scope.vendor_id,
-        station_id=scope.station_id,
-        since=scope.period.since,
-        until=scope.period.until,
-        by=by,
-    )
+    wanted = {
+        "vendor_id": scope.vendor_id,
+        "station_id": scope.station_id,
+        "since": scope.period.since,
+        "until": scope.period.until,
+        "channels": [channel.value for channel in Channel],
+        "states": [state.value for state in _FIELDS],
+    }
+    if by is GroupBy.ALL:
+        rows = await _DELIVERIES.fetch(conn, **wanted)
+    else:
+        rows = await _DELIVERIES_BY.fetch(conn, **wanted, by=by)
     counts: dict[int, dict[Channel, dict[str, int]]] = {0: {}} if by is GroupBy.ALL else {}
     for row in rows:
         of_channel = counts.setdefault(row["key"], {}).setdefault(Channel(row["channel"]), {})

@@ -54,8 +54,8 @@ WITH touched AS (
            sum(held) FILTER (WHERE held > interval '0') AS held,
            sum(used) FILTER (WHERE used > interval '0') AS used,
            sum(amount) FILTER (WHERE counts AND state = 'completed' AND payment_status = 'paid') AS earned,
-           sum(amount - coalesce(refunded, 0))
-             FILTER (WHERE counts AND payment_status IN ('not_refunded', 'partly_refunded')) AS kept,
+           sum(amount) FILTER (WHERE counts AND payment_status IN ('refunded', 'partly_refunded', 'not_refunded'))
+             - coalesce(sum(refunded) FILTER (WHERE counts), 0) AS kept,
            sum(amount) FILTER (WHERE counts AND payment_status IN ('forfeit_held', 'forfeited')) AS forfeited,
            sum(amount) FILTER (WHERE counts AND state = 'expired') AS lost,
            sum(refunded) FILTER (WHERE counts) AS refunded

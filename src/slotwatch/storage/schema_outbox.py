@@ -66,8 +66,10 @@ Index(
 Index(
     "delivery_slot_idx",
     delivery.c.vendor_id,
+    delivery.c.channel,
+    delivery.c.state,
     delivery.c.slot_starts_at,
-    postgresql_include=["station_id", "channel", "state"],
+    delivery.c.station_id,
     postgresql_where=text("state <> 'pending'"),
 )
 Index("delivery_dead_idx", delivery.c.notice_id, postgresql_where=text("state IN ('failed', 'set_aside')"))

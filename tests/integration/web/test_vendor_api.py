@@ -111,6 +111,7 @@ async def test_slot_monitoring_answers_as_the_contract_says(api: Api, board: Api
     sent = {"status": "sent", "sentAt": IsStr(), "attempts": 1}
     assert slot.pop("notifications") == {
         "bookingConfirmed": {"email": sent, "sms": sent},
+        "reminder": {"email": sent},
         "slotStart": {"email": sent, "sms": sent},
         "slotExpired": {"email": {"status": "pending"}, "sms": {"status": "pending"}},
     }

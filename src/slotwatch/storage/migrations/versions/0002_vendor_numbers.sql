@@ -18,7 +18,7 @@ UPDATE delivery AS d SET vendor_id = b.vendor_id, station_id = b.station_id, slo
   FROM notice AS n JOIN booking AS b ON b.id = n.booking_id
  WHERE n.id = d.notice_id AND d.state <> 'pending';
 
-CREATE INDEX delivery_slot_idx ON delivery (vendor_id, slot_starts_at) INCLUDE (station_id, channel, state) WHERE state <> 'pending';
+CREATE INDEX delivery_slot_idx ON delivery (vendor_id, channel, state, slot_starts_at, station_id) WHERE state <> 'pending';
 
 CREATE INDEX booking_live_idx ON booking (vendor_id, starts_at, id) INCLUDE (station_id, state) WHERE due_at IS NOT NULL;
 
