@@ -17,6 +17,8 @@ app = App(
 )
 db = App(name="db", help="The database schema.")
 app.command(db)
+notices = App(name="notices", help="What people are told, and what could not be told.")
+app.command(notices)
 app.command("slotwatch.simulation.commands:app", name="simulate", help="Play a town on a movable clock.")
 app.command("slotwatch.bench.commands:app", name="bench", help="Measure speed and memory against their limits.")
 
@@ -80,6 +82,32 @@ def check() -> int:
     from slotwatch.processes.schema import run_check
 
     return run_check()
+
+
+@notices.command
+def dead(
+    *, limit: Annotated[int, Parameter(help="How many at most, the newest first.")] = 50, json: Json = False
+) -> None:
+    """List deliveries that nobody will try again, and why."""
+    from slotwatch.processes.dead import run_dead
+
+    run_dead(limit=limit, json=json)
+
+
+@notices.command
+def retry(delivery: Annotated[str, Parameter(help="Its id, such as 12-email.")], /) -> None:
+    """Try a dead delivery again."""
+    from slotwatch.processes.dead import run_retry
+
+    run_retry(delivery)
+
+
+@notices.command
+def discard(delivery: Annotated[str, Parameter(help="Its id, such as 12-email.")], /) -> None:
+    """Put a dead delivery away: it counts as suppressed from then on."""
+    from slotwatch.processes.dead import run_discard
+
+    run_discard(delivery)
 
 
 @app.command

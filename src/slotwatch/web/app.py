@@ -12,6 +12,7 @@ from slotwatch.usecases.desk import Desk
 from slotwatch.web.api.bookings import BOOKING_ROUTES
 from slotwatch.web.api.disputes import DISPUTE_ROUTES
 from slotwatch.web.api.notifications import NOTIFICATION_ROUTES
+from slotwatch.web.api.operator import OPERATOR_ROUTES
 from slotwatch.web.api.stations import STATION_ROUTES
 from slotwatch.web.api.vendor import VENDOR_ROUTES
 from slotwatch.web.api.webhooks import WEBHOOK_ROUTES, Receivers
@@ -71,6 +72,7 @@ def create_app(
                 route_handlers=[*STATION_ROUTES, *BOOKING_ROUTES, *DISPUTE_ROUTES, *NOTIFICATION_ROUTES],
             ),
             Router("/", before_request=only(Role.VENDOR), route_handlers=[*VENDOR_ROUTES]),
+            Router("/", before_request=only(Role.OPERATOR), route_handlers=[*OPERATOR_ROUTES]),
             Router("/", guards=[*GUARDS], route_handlers=[*INBOX_ROUTES] if has_inbox else []),
             *WEBHOOK_ROUTES,
             *(show_start, show_docs, show_openapi, show_booking_page, send_static_file),
