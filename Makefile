@@ -12,10 +12,10 @@ SUITE_LIMIT ?= 900
 ARGS ?=
 
 .PHONY: help setup setup-browser run test unit integration acceptance browser check format format-check lint types \
-	imports migrations tidy docs docs-serve lock chaos bench soak screenshots clean
+	imports migrations tidy i18n docs docs-serve lock chaos bench soak screenshots clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: ## Put everything needed into .venv (under a second when nothing changed)
 	@sh scripts/setup.sh
@@ -62,6 +62,9 @@ migrations: setup
 
 tidy: setup ## Check the house rules: table = CHECKs = diagram, docs headings, sizes, banned clocks
 	@$(PYTEST) tests/tidy --session-timeout=120 $(ARGS)
+
+i18n: setup ## Check that every message is translated (ARGS=update: write new ones into the catalogues)
+	@$(PY) scripts/i18n.py $(ARGS)
 
 docs: setup ## Build the documentation into site/
 	@sh scripts/docs.sh build

@@ -108,12 +108,12 @@ def _write(message: Message, sender: Sender, recipient: str, identity: str) -> b
     mail["Date"] = formatdate(usegmt=True)
     mail["Message-ID"] = identity
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps holiday answers away
-    mail["Content-Language"] = message.lang
     mail.set_content(message.text)
     if message.html is not None:
         mail.add_alternative(message.html, subtype="html")
     if message.calendar is not None:
         _add_calendar(mail, message.calendar)
+    mail["Content-Language"] = message.lang
     return mail.as_bytes()
 
 

@@ -92,6 +92,8 @@ def calendar_file(entry: Entry, method: CalendarMethod, *, organizer: str = "", 
     calendar.add("method", method)
     calendar.add_component(_event(entry, method, organizer or _organizer(entry), attendee))
     text: str = calendar.to_ical().decode()
+    if f"TZID={entry.zone.key}" not in text:  # UTC needs no description
+        return text
     zone = _time_zone(entry.zone, entry.starts_at.year)
     return text.replace("BEGIN:VEVENT", zone + "BEGIN:VEVENT", 1)
 

@@ -75,7 +75,7 @@ def notice_pages(desk: Desk, tokens: NoticeTokens, frontend_url: str) -> list[HT
         is_lost = State(row["state"]) in (State.CANCELLED, State.EXPIRED)
         headers = {"Content-Disposition": f'attachment; filename="{ref}.ics"'}
         text = calendar_file(entry, "CANCEL" if is_lost else "PUBLISH")
-        return Response(text, media_type="text/calendar; charset=utf-8", headers=headers)
+        return Response(text, media_type="text/calendar", headers=headers)
 
     return [show_countdown, show_calendar_file]
 

@@ -1,0 +1,123 @@
+"""What messages show when they are opened, and the preview of all messages, over HTTP."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from icalendar import Calendar
+
+from slotwatch.domain.booking import Booking
+from slotwatch.domain.lifecycle import State
+from slotwatch.locale.catalogues import LANGUAGES
+from slotwatch.outbox.countdown import Countdown, Phase, draw_countdown
+from slotwatch.outbox.notice_tokens import NoticeTokens
+from slotwatch.outbox.render import Renderer
+from slotwatch.storage.clock import MovableClock
+from slotwatch.usecases.desk import Desk
+from slotwatch.web.pages.notices import notice_pages, preview_pages
+from tests.conftest import Town
+from tests.integration.web.conftest import client_of, make_app, running
+from tests.support.crew import FRONTEND, Crew
+
+TOKENS = NoticeTokens(b"t" * 32)
+
+
+@pytest.fixture
+async def client(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application with the pages of messages."""
+    app = make_app(desk, has_inbox=True)
+    for page in (*notice_pages(desk, TOKENS, FRONTEND), *preview_pages(Renderer)):
+        app.register(page)
+    async with running(app), client_of(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def booking(crew: Crew, town: Town) -> Booking:
+    """A slot an hour from now."""
+    return await crew.booked(town.driver, town.connectors[0], town.slot())
+
+
+async def picture(client: httpx.AsyncClient, booking: Booking) -> bytes:
+    answer = await client.get(f"/notices/{TOKENS.token(booking.id)}/countdown.png")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["cache-control"].startswith("no-store")
+    return answer.content
+
+
+async def test_the_picture_follows_the_booking_and_changes_nothing(
+    client: httpx.AsyncClient, crew: Crew, clock: MovableClock, town: Town, booking: Booking
+) -> None:
+    assert await picture(client, booking) == draw_countdown(Countdown(Phase.AHEAD, 60, 60))
+    clock.advance(timedelta(minutes=75))
+    await crew.work()
+    assert await picture(client, booking) == draw_countdown(Countdown(Phase.RUNNING, 15, 30))
+    clock.advance(timedelta(minutes=11))
+    assert await picture(client, booking) == draw_countdown(Countdown(Phase.LAST, 4, 8))
+    before = await crew.value("SELECT version FROM booking")
+    await picture(client, booking)
+    assert await crew.value("SELECT version FROM booking") == before
+    await crew.checked_in(booking)
+    assert await picture(client, booking) == draw_countdown(Countdown(Phase.DONE))
+
+
+async def test_a_wrong_token_opens_nothing(client: httpx.AsyncClient, booking: Booking) -> None:
+    good = TOKENS.token(booking.id)
+    missing = TOKENS.token(booking.id + 1)
+    for bad in (
+        good[:-1],
+        good + "A",
+        booking.ref,
+        NoticeTokens(b"u" * 32).token(booking.id),
+        missing,
+        "%00",
+        "a" * 900,
+    ):
+        for file in ("countdown.png", "booking.ics"):
+            assert (await client.get(f"/notices/{bad}/{file}")).status_code == 404
+
+
+async def test_the_calendar_file_is_the_booking_as_it_is_now(
+    client: httpx.AsyncClient, crew: Crew, clock: MovableClock, booking: Booking
+) -> None:
+    async def calendar() -> Any:
+        answer = await client.get(f"/notices/{TOKENS.token(booking.id)}/booking.ics")
+        assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+        assert booking.ref in answer.headers["content-disposition"]
+        return Calendar.from_ical(answer.text)
+
+    first = await calendar()
+    (event,) = first.walk("VEVENT")
+    assert (first["METHOD"], event["STATUS"]) == ("PUBLISH", "CONFIRMED")
+    assert "ATTENDEE" not in event
+    assert event["URL"] == f"{FRONTEND}/bookings/{booking.ref}"
+    await crew.never_silent()
+    clock.advance(timedelta(hours=1))
+    await crew.work()
+    clock.advance(timedelta(minutes=31))
+    await crew.work()
+    assert await crew.value("SELECT state FROM booking") == State.EXPIRED
+    last = await calendar()
+    (gone,) = last.walk("VEVENT")
+    assert (last["METHOD"], gone["STATUS"], gone["UID"]) == ("CANCEL", "CANCELLED", event["UID"])
+    assert gone["SEQUENCE"] > event["SEQUENCE"]
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+async def test_the_preview_shows_every_kind_in_every_language(client: httpx.AsyncClient, code: str) -> None:
+    answer = await client.get("/inbox/preview", params={"language": code})
+    assert answer.status_code == 200
+    assert answer.text.count("<iframe") == 13
+    assert "slot_expired" in answer.text and "(3 segments)" not in answer.text
+    mail = await client.get(f"/inbox/preview/{code}/3")
+    assert "data:image/png;base64," in mail.text
+    assert "sandbox" in mail.headers["content-security-policy"]
+
+
+async def test_a_preview_that_does_not_exist_is_not_found(client: httpx.AsyncClient) -> None:
+    for path in ("/inbox/preview?language=xx", "/inbox/preview/en/99", "/inbox/preview/xx/1", "/inbox/preview/en/0"):
+        assert (await client.get(path)).status_code == 404, path
+    assert (await client.get("/inbox/preview", headers={"host": "evil.example"})).status_code == 404
