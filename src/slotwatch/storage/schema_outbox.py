@@ -112,7 +112,7 @@ Table(
     PrimaryKeyConstraint("channel", "address"),
 )
 
-Table(
+attempt = Table(
     "attempt",
     metadata,
     Column("notice_id", BigInteger, nullable=False),
@@ -125,6 +125,7 @@ Table(
     at_column("at"),
     PrimaryKeyConstraint("notice_id", "channel", "lease"),
 )
+Index("attempt_at_idx", attempt.c.at, postgresql_using="brin")
 
 Table(
     "inbox_message",
