@@ -20,7 +20,7 @@ import pytest
 from slotwatch.bench.seed import Wave, seed
 from slotwatch.channels.receipts import Receipt
 from slotwatch.domain.booking import CheckInMethod
-from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState
 from slotwatch.engine.advance import Advancer, AdvanceSettings, next_due
 from slotwatch.engine.audit import Auditor
 from slotwatch.engine.clean import Cleaner
@@ -124,6 +124,7 @@ class _OneConnection(Database):
     """A database that gives out the one connection that is listened to."""
 
     def __init__(self, conn: Connection) -> None:
+        super().__init__(None, "")
         self._conn = conn
 
     @asynccontextmanager
@@ -137,7 +138,7 @@ REPORT = Receipt(provider="smtp", channel="email", message_id="7", status="deliv
 
 
 async def _check_in(conn: Connection) -> None:
-    desk = Desk(_OneConnection(conn), CLOCK, BookingSettings(), frozenset(Channel), lambda due_at: None)
+    desk = Desk(_OneConnection(conn), CLOCK, BookingSettings(), USUAL_CHANNELS, lambda due_at: None)
     driver_id = await conn.fetchval("SELECT driver_id FROM booking WHERE id = $1", IN_GRACE)
     await check_in(desk, driver_id, IN_GRACE, CheckInAttempt(CheckInMethod.APP))
 
@@ -157,11 +158,11 @@ async def _look_at_bookings(conn: Connection) -> None:
 
 # One way to run each .sql file of the parts that run all day. A new file needs a line here.
 PLAYS: dict[str, Play] = {
-    "engine/advance_due.sql": lambda conn: Advancer(AdvanceSettings(), list(Channel), CLOCK).run_once(conn),
-    "engine/audit.sql": lambda conn: Auditor(list(Channel), CLOCK).run_once(conn),
+    "engine/advance_due.sql": lambda conn: Advancer(AdvanceSettings(), sorted(USUAL_CHANNELS), CLOCK).run_once(conn),
+    "engine/audit.sql": lambda conn: Auditor(sorted(USUAL_CHANNELS), CLOCK).run_once(conn),
     "engine/beat.sql": lambda conn: Heart("engine", _OneConnection(conn), CLOCK).beat(conn),
     "engine/clean.sql": lambda conn: Cleaner(CLOCK).run_once(conn),
-    "outbox/apply_receipts.sql": lambda conn: ReceiptBook(_OneConnection(conn), CLOCK, list(Channel)).apply(
+    "outbox/apply_receipts.sql": lambda conn: ReceiptBook(_OneConnection(conn), CLOCK, sorted(USUAL_CHANNELS)).apply(
         conn, [REPORT], waiting=100
     ),
     "outbox/claim_deliveries.sql": _claim_and_record,

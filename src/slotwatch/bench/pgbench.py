@@ -9,12 +9,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
-
-import asyncpg
 
 from slotwatch.storage.database import DatabaseSettings, server_settings
 from slotwatch.storage.embedded import find_binaries
@@ -23,6 +22,7 @@ from slotwatch.storage.statements import Connection
 __all__ = ["Call", "PgbenchMissing", "Script", "run_pgbench", "script_of"]
 
 _SECONDS = 300
+_PARAMETER = re.compile(r"\$(\d+)")
 
 
 class PgbenchMissing(Exception):
@@ -48,22 +48,32 @@ class Script:
 async def script_of(conn: Connection, calls: Sequence[Call], sample_id: int) -> Script:
     """The calls with the same parameters; where one was given `sample_id` it takes the variable `id`."""
     lines: list[str] = []
-    variables: list[tuple[str, str]] = []
-    for number, call in enumerate(calls):
-        types = [_type_name(kind) for kind in (await conn.prepare(call.sql)).get_parameters()]
-        names = []
-        for position, value in enumerate(call.arguments):
-            name = f"p{number}_{position}"
-            if value is None:
-                names.append("NULL")  # pgbench has no variables without a value
-            elif value == sample_id:
-                names.append(":id")
-            else:
-                names.append(f":{name}")
-                variables.append((name, _as_text(value, types[position])))
-        replaced = re.sub(r"\$(\d+)", lambda m: f"{names[int(m[1]) - 1]}::{types[int(m[1]) - 1]}", call.sql)  # noqa: B023  # used at once
-        lines.append(" ".join(replaced.split()) + ";")
-    return Script("\n".join(lines) + "\n", tuple(variables))
+    variables: dict[str, str] = {}
+    for call in calls:
+        types = [kind.name for kind in (await conn.prepare(call.sql)).get_parameters()]
+        values = [
+            f"{_expression(value, kind, sample_id, variables)}::{kind}"
+            for value, kind in zip(call.arguments, types, strict=True)
+        ]
+        lines.append(" ".join(_PARAMETER.sub(partial(_nth, values), call.sql).split()) + ";")
+    return Script("\n".join(lines) + "\n", tuple(variables.items()))
+
+
+def _nth(values: list[str], parameter: re.Match[str]) -> str:
+    return values[int(parameter[1]) - 1]
+
+
+def _expression(value: object, kind: str, sample_id: int, variables: dict[str, str]) -> str:
+    """What stands for the value in the script: a variable of pgbench, which it passes as a parameter."""
+    if value is None:
+        return "NULL"  # pgbench has no variables without a value
+    if value == sample_id:
+        return ":id"
+    if isinstance(value, list | tuple) and kind.endswith("[]"):
+        return f"ARRAY[{', '.join(_expression(item, kind[:-2], sample_id, variables) for item in value)}]"
+    name = f"p{len(variables)}"
+    variables[name] = _as_text(value, kind)
+    return f":{name}"
 
 
 async def run_pgbench(url: str, script: Script, *, connections: int, each: int, after: int) -> float:
@@ -113,17 +123,8 @@ def _environment(url: str) -> dict[str, str]:
     return {**os.environ, **{name: value for name, value in parameters.items() if value}}
 
 
-def _type_name(kind: asyncpg.Type) -> str:
-    name: str = kind.name
-    return name
-
-
 def _as_text(value: object, kind: str) -> str:
     """A value as PostgreSQL reads it."""
     if kind == "jsonb":
         return json.dumps(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, list | tuple):
-        return "{" + ",".join(_as_text(item, kind) for item in value) + "}"
-    return str(value)
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -10,7 +10,8 @@ import asyncpg
 import msgspec
 
 from slotwatch.domain.errors import Unavailable
-from slotwatch.storage.statements import Connection
+from slotwatch.storage.grouping import Grouped
+from slotwatch.storage.statements import Connection, Statement
 
 __all__ = ["CONNECTION_ERRORS", "Database", "DatabaseSettings", "connect"]
 
@@ -57,6 +58,7 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
         self._pool = pool
+        self._grouped: dict[Statement, Grouped] = {}
         self.url = url
 
     @asynccontextmanager
@@ -73,6 +75,20 @@ class Database:
         """A connection inside one transaction: all of it or nothing."""
         async with self.connection() as conn, conn.transaction():
             yield conn
+
+    async def fetchrow_together(
+        self, statement: Statement, shared: Mapping[str, Any], **own: Any
+    ) -> asyncpg.Record | None:
+        """The caller's row of a statement that serves many callers in one transaction of its own; see `Grouped`."""
+
+        async def run(values: dict[str, Any]) -> list[asyncpg.Record]:
+            async with self.connection() as conn:
+                return await statement.fetch(conn, **values)
+
+        grouped = self._grouped.get(statement)
+        if grouped is None:
+            grouped = self._grouped[statement] = Grouped(run)
+        return await grouped.fetchrow(shared, own)
 
     async def close(self) -> None:
         """Give the connections back; those still busy after 5 s are cut."""

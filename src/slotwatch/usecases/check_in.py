@@ -4,6 +4,7 @@ The attempt is one committed row, stamped by the database when the request arriv
 process dies in between, the engine finds the row when grace is over and gives the driver the slot.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,12 +19,17 @@ from slotwatch.usecases.desk import Desk, write
 __all__ = ["CheckInAttempt", "check_in"]
 
 _BOOKING = ", ".join(f"b.{name}" for name in BOOKING_COLUMNS.split(", "))
-_ATTEMPT = Statement(
-    f"WITH b AS (SELECT {BOOKING_COLUMNS} FROM booking WHERE id = :id AND driver_id = :driver_id),"  # noqa: S608  # names
-    " e AS (INSERT INTO evidence (booking_id, kind, method, actor, valid, detail, received_at)"
-    " SELECT b.id, 'check_in', :method, :actor, coalesce(:connector_id::bigint = b.connector_id, true), :detail,"
-    " coalesce(:now::timestamptz, clock_timestamp()) FROM b RETURNING received_at, valid)"
-    f" SELECT {_BOOKING}, e.received_at, e.valid FROM b CROSS JOIN e"
+# For all who check in at this moment at once; `judged` is materialized, so that all of it sees one `received_at`.
+_ATTEMPTS = Statement(
+    "WITH judged AS MATERIALIZED ("  # noqa: S608  # names only, no values
+    " SELECT a.place, a.method, a.actor, a.detail, coalesce(a.connector_id = b.connector_id, true) AS valid,"
+    f" coalesce(:now::timestamptz, clock_timestamp()) AS received_at, {_BOOKING}"
+    " FROM unnest(:ids::bigint[], :driver_ids::bigint[], :methods::text[], :actors::text[], :connector_ids::bigint[],"
+    " :details::text[]) WITH ORDINALITY AS a(id, driver_id, method, actor, connector_id, detail, place)"
+    " JOIN booking AS b ON b.id = a.id AND b.driver_id = a.driver_id),"
+    " stored AS (INSERT INTO evidence (booking_id, kind, method, actor, valid, detail, received_at)"
+    " SELECT id, 'check_in', method, actor, valid, detail::jsonb, received_at FROM judged ORDER BY place)"
+    f" SELECT place, received_at, valid, {BOOKING_COLUMNS} FROM judged"
 )
 _REFUSED = Statement(
     "INSERT INTO evidence (booking_id, kind, method, actor, valid, detail, received_at)"
@@ -54,20 +60,20 @@ async def check_in(desk: Desk, driver_id: int, booking_id: int, attempt: CheckIn
     Raises NotFound, WrongConnector, CheckInTooEarly, GraceOver or NotCheckInable; a refusal is evidence too.
     """
     actor = attempt.by or f"driver:{driver_id}"
+    row = await desk.database.fetchrow_together(
+        _ATTEMPTS,
+        {"now": desk.clock.fixed},
+        ids=booking_id,
+        driver_ids=driver_id,
+        methods=attempt.method,
+        actors=actor,
+        connector_ids=attempt.qr_connector_id,
+        details=json.dumps({"location": attempt.location} if attempt.location else {}),
+    )
+    if row is None:
+        raise NotFound
+    received_at: datetime = row["received_at"]
     async with desk.database.connection() as conn:
-        row = await _ATTEMPT.fetchrow(
-            conn,
-            id=booking_id,
-            driver_id=driver_id,
-            method=attempt.method,
-            actor=actor,
-            connector_id=attempt.qr_connector_id,
-            detail={"location": attempt.location} if attempt.location else {},
-            now=desk.clock.fixed,
-        )
-        if row is None:
-            raise NotFound
-        received_at: datetime = row["received_at"]
         try:
             if not row["valid"]:
                 raise WrongConnector
