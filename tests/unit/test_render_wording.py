@@ -7,9 +7,10 @@ import pytest
 
 from slotwatch.domain.notices import Channel, NoticeKind
 from slotwatch.locale.catalogues import LANGUAGES
-from slotwatch.outbox.render import Renderer, TemplateSettings
+from slotwatch.outbox.render import Renderer
 from slotwatch.outbox.samples import sample, samples
 from slotwatch.outbox.template_check import TemplateFault
+from slotwatch.outbox.template_settings import TemplateSettings
 from slotwatch.outbox.values import VALUES
 from slotwatch.outbox.wording import BUILT_IN, Part
 

@@ -12,9 +12,10 @@ import httpx
 from slotwatch.locale.catalogues import LANGUAGES, language
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.countdown import countdown_of, draw_countdown
-from slotwatch.outbox.render import Renderer, TemplateSettings
+from slotwatch.outbox.render import Renderer
 from slotwatch.outbox.samples import samples
 from slotwatch.outbox.sms_length import segments
+from slotwatch.outbox.template_settings import TemplateSettings
 from slotwatch.outbox.values import VALUES, Telling
 
 __all__ = ["Previewed", "previews", "run_preview", "write_previews"]

@@ -3,10 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import msgspec
 from markupsafe import Markup
 
 from slotwatch.channels.channel import Message
@@ -19,27 +17,15 @@ from slotwatch.outbox.foreign_text import visible
 from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.outbox.sms_length import fit
 from slotwatch.outbox.template_check import TemplateFault
+from slotwatch.outbox.template_settings import TemplateSettings
 from slotwatch.outbox.values import VALUES, Telling
 from slotwatch.outbox.wording import Compiled, Part, Wording
 
-__all__ = ["Renderer", "TemplateSettings"]
+__all__ = ["Renderer"]
 
 _LONGEST_SUBJECT = 160
 _SHORTENED_BY_FIT = ("station", "money", "link")
 _GAPS = re.compile(r"\n{3,}")
-
-
-class TemplateSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the operator's own wording lies, if anywhere."""
-
-    templates_dir: str | None = None
-
-    ENV: ClassVar[dict[str, str]] = {"templates_dir": "SLOTWATCH_TEMPLATES_DIR"}
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder."""
-        return None if self.templates_dir is None else Path(self.templates_dir).expanduser()
 
 
 class Renderer:
