@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.domain.slot import Slot
 from slotwatch.storage import migrate
 from slotwatch.storage.clock import MovableClock
@@ -70,13 +70,13 @@ def clock() -> MovableClock:
 @pytest.fixture
 def desk(database: Database, clock: MovableClock) -> Desk:
     """Use cases with payments off, both channels on."""
-    return Desk(database, clock, BookingSettings(), frozenset(Channel), lambda due_at: None)
+    return Desk(database, clock, BookingSettings(), USUAL_CHANNELS, lambda due_at: None)
 
 
 @pytest.fixture
 def paying_desk(database: Database, clock: MovableClock) -> Desk:
     """As `desk`, but a slot is held while payment is awaited."""
-    return Desk(database, clock, BookingSettings(payments="local"), frozenset(Channel), lambda due_at: None)
+    return Desk(database, clock, BookingSettings(payments="local"), USUAL_CHANNELS, lambda due_at: None)
 
 
 @pytest.fixture
@@ -113,6 +113,11 @@ class Town:
 @pytest.fixture
 async def town(database: Database) -> Town:
     """People and places for a test."""
+    return await make_town(database)
+
+
+async def make_town(database: Database) -> Town:
+    """Put people and places into a database."""
     async with database.transaction() as conn:
         vendor, other_vendor = [
             await conn.fetchval("INSERT INTO vendor (name, created_at) VALUES ($1, $2) RETURNING id", name, NOON)

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from slotwatch.domain.notices import DeliveryState
 from slotwatch.domain.terms import Terms
 from tests.conftest import NOON, Town
 from tests.support.crew import Crew
@@ -31,7 +32,7 @@ _BOOKINGS = (
     " o AS (INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)"
     " SELECT id, 'booking_confirmed', '', 0, ends_at, $9 FROM b RETURNING id),"
     " q AS (INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)"
-    " SELECT id, channel, 'pending', 1, $9 FROM o CROSS JOIN unnest(ARRAY['email', 'sms']) AS channel),"
+    " SELECT id, channel, $11, 1, $9 FROM o CROSS JOIN unnest(ARRAY['email', 'sms']) AS channel),"
     " l AS (INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)"
     " SELECT id, 'captured', 'driver', 'held', 1250, 'EUR', $9 FROM b)"
     " INSERT INTO transition (booking_id, version, from_state, to_state, cause, actor, at)"
@@ -48,8 +49,9 @@ async def put_bookings(
     apart: timedelta = timedelta(0),
     grace_minutes: int = 30,
     length: timedelta = timedelta(hours=1),
+    confirmations: DeliveryState = DeliveryState.PENDING,
 ) -> list[int]:
-    """Paid and confirmed bookings of as many drivers on as many connectors; their confirmations wait to be sent.
+    """Paid and confirmed bookings of as many drivers on as many connectors, and their confirmations as they stand.
 
     The n-th begins `n * apart` after `starts_at`.
     """
@@ -61,6 +63,6 @@ async def put_bookings(
         await conn.execute(
             _BOOKINGS,
             *(first, town.vendor, town.station, starts_at, apart, timedelta(minutes=grace_minutes), length),
-            *(terms, NOON, count),
+            *(terms, NOON, count, confirmations.value),
         )
     return [first + n for n in range(1, count + 1)]
