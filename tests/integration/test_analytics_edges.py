@@ -11,7 +11,7 @@ from slotwatch.analytics.scope import GroupBy, Period, Scope
 from slotwatch.analytics.statistics import read_breakdown, read_insights, read_statistics
 from slotwatch.domain.errors import NotFound
 from slotwatch.domain.lifecycle import Cause, State
-from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState
 from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.storage.clock import MovableClock
 from slotwatch.storage.database import Database
@@ -35,7 +35,7 @@ async def test_a_vendor_without_bookings_has_counts_of_nothing_and_no_rates(data
     rates = (figures.no_shows, figures.completion, figures.grace_use)
     assert [(rate.value, rate.interval) for rate in rates] == [(None, None)] * 3
     assert figures.median_into_grace is None
-    assert [told.rate.value for told in statistics.deliveries.values()] == [None, None]
+    assert {told.rate.value for told in statistics.deliveries.values()} == {None}
     assert statistics.utilisation is None, "its connector is as old as the clock"
     assert not figures.revenue.earned and not insights.grace_curve and insights.relet_after_no_show == 0
     assert len(by_hour) == 24 and {group.figures.total for group in by_hour} == {0}
@@ -93,7 +93,7 @@ async def test_a_delivery_that_was_born_too_late_names_its_slot_too(
     booking = await book(desk, town.driver, town.connectors[0], town.slot())
     clock.advance(timedelta(hours=1, minutes=40))  # the engine slept through start and grace
     async with database.connection() as conn:
-        while (await Advancer(AdvanceSettings(), list(Channel), clock).run_once(conn)).moved:
+        while (await Advancer(AdvanceSettings(), sorted(USUAL_CHANNELS), clock).run_once(conn)).moved:
             pass
         missed = await conn.fetch("SELECT vendor_id, station_id, slot_starts_at FROM delivery WHERE state = 'missed'")
         waiting = await conn.fetch("SELECT slot_starts_at FROM delivery WHERE state = 'pending'")

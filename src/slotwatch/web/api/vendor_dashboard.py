@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
+from slotwatch.analytics.deliveries import DeliveryFigures
 from slotwatch.analytics.rates import Rate
 from slotwatch.analytics.scope import GroupBy, Scope, TimeRange
 from slotwatch.analytics.slots import MonitoredSlot, Place, read_slots
@@ -13,6 +14,7 @@ from slotwatch.analytics.statistics import Group, Statistics, read_breakdown, re
 from slotwatch.domain import errors
 from slotwatch.domain.ids import parse_ref, ref
 from slotwatch.domain.lifecycle import State
+from slotwatch.domain.notices import Channel
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.api.booking_json import booking_json
 from slotwatch.web.api.vendor_shapes import (
@@ -46,6 +48,7 @@ __all__ = ["DASHBOARD_ROUTES", "statistics_json"]
 
 _TAG = "Vendors"
 _SECONDS_AN_HOUR = 3600
+_ALWAYS_SHOWN = (Channel.EMAIL, Channel.SMS)
 
 
 class MonitoringQuery(Paging, forbid_unknown_fields=True, rename="camel"):
@@ -144,6 +147,7 @@ def statistics_json(statistics: Statistics) -> StatisticsOut:
         delivery_rates={
             channel: DeliveryRate(sent=told.sent, delivered=told.delivered, failed=told.failed, rate=told.rate.value)
             for channel, told in statistics.deliveries.items()
+            if channel in _ALWAYS_SHOWN or told != DeliveryFigures()
         },
         station_efficiency=StationEfficiency(
             booked_hours=figures.held.total_seconds() / _SECONDS_AN_HOUR,
