@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from slotwatch.channels import Channel as Provider
-from slotwatch.domain.notices import Channel
-from slotwatch.engine.advance import Advancer, AdvanceReport, AdvanceSettings, next_due
+from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.engine.advance import Advancer, AdvanceReport, AdvanceSettings
 from slotwatch.engine.audit import Auditor, AuditReport
 from slotwatch.engine.clean import Cleaner
 from slotwatch.engine.outages import BEAT_EVERY, Heart
@@ -29,7 +29,11 @@ FRONTEND_URL = "https://slotwatch.example"
 _SENDING = SenderSettings(batch_size=400, lease_seconds=600)
 
 _ALIVE = Statement("UPDATE pulse SET beat_at = greatest(beat_at, :until)")
-_NEXT_TRY = Statement("SELECT min(next_attempt_at) FROM delivery WHERE state = 'pending'")
+_NEXT = Statement(
+    "SELECT (SELECT due_at FROM booking WHERE due_at IS NOT NULL AND NOT set_aside"
+    " ORDER BY due_at, id LIMIT 1) AS step,"
+    " (SELECT min(next_attempt_at) FROM delivery WHERE state = 'pending') AS try"
+)
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,17 @@ class House:
         )
 
     async def beat(self, *, was_down: bool = False) -> None:
-        """Note that engine and API are alive, and, unless they were down, that they have been all along."""
+        """Engine and API beat; unless they were down, they have been alive all along."""
+        if not was_down:
+            await self.keep_alive(self.clock.read() - BEAT_EVERY)
         async with self.database.connection() as conn:
-            if not was_down:
-                await _ALIVE.execute(conn, until=self.clock.read() - BEAT_EVERY)
             for heart in self.hearts:
                 await heart.beat(conn)
+
+    async def keep_alive(self, until: datetime) -> None:
+        """Note that engine and API have beaten until then: a jump of the clock is no outage."""
+        async with self.database.connection() as conn:
+            await _ALIVE.execute(conn, until=until)
 
     async def advance(self) -> list[AdvanceReport]:
         """All workers at once, each until it finds nothing due any more."""
@@ -77,11 +86,23 @@ class House:
         return [report for of_one in reports for report in of_one]
 
     async def send(self) -> None:
-        """Every sender until nothing is due any more; a fallback may give the other one work."""
-        claimed = True
-        while claimed:
-            batches = await asyncio.gather(*(sender.run_once() for sender in self.senders))
-            claimed = any(batch.claimed for batch in batches)
+        """All senders at once, until nothing is due any more; a fallback may give another one work."""
+        again = True
+        while again:
+            reports = await asyncio.gather(*(sender.run_once() for sender in self.senders))
+            again = any(report.claimed for report in reports)
+
+    async def send_in_turn(self) -> None:
+        """As send, one sender after the other, with as few looks as are needed: for many messages."""
+        again = True
+        while again:
+            again = False
+            for sender in self.senders:
+                claimed = _SENDING.batch_size
+                while claimed == _SENDING.batch_size:
+                    report = await sender.run_once()
+                    claimed = report.claimed
+                    again = again or any(state is not DeliveryState.SENT for state in report.states)
 
     async def audit(self) -> AuditReport:
         """What `check_booking_statuses` finds."""
@@ -93,16 +114,12 @@ class House:
         async with self.database.transaction() as conn:
             await self.cleaner.run_once(conn)
 
-    async def next_step(self) -> datetime | None:
-        """When the earliest step of a booking is due."""
+    async def next_events(self) -> tuple[datetime | None, datetime | None]:
+        """When the earliest step of a booking is due, and when the next try of a delivery is."""
         async with self.database.connection() as conn:
-            return await next_due(conn)
-
-    async def next_try(self) -> datetime | None:
-        """When the next try of a delivery is due."""
-        async with self.database.connection() as conn:
-            tried_at: datetime | None = await _NEXT_TRY.fetchval(conn)
-        return tried_at
+            row = await _NEXT.fetchrow(conn)
+        assert row is not None, "a row of two values"
+        return row["step"], row["try"]
 
     async def _worker(self, advancer: Advancer) -> list[AdvanceReport]:
         reports: list[AdvanceReport] = []

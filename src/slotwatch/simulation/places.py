@@ -24,7 +24,7 @@ _TERMS: tuple[dict[str, Any], ...] = (
     {"gracePeriodMinutes": 30, "earlyCheckInMinutes": 30, "reminderMinutes": 0},
 )
 _CURRENCIES = ("EUR", "GBP", "USD", "EUR")
-_PRICES = (900, 1250, 1999, 450)
+_PRICES = (900, 1250, 1999, 0)
 _BY_DAY = OpeningHours((Shift(tuple(range(7)), time(6), time(23)),))
 _CONNECTORS_A_STATION = 4
 _BOOKINGS_A_CONNECTOR_AND_DAY = 6

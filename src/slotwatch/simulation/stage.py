@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from slotwatch.channels import ChannelName, Message
 from slotwatch.domain.booking import Booking
 from slotwatch.domain.errors import SlotwatchError
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.domain.slot import Slot
 from slotwatch.simulation.house import House
 from slotwatch.simulation.provider import ScriptedProvider
@@ -117,10 +117,8 @@ class Stage:
             await self.house.clean()
             if self.now >= goal:
                 break
-            events = (await self.house.next_step(), await self.house.next_try())
-            self.house.clock.move_to(
-                min([goal, *(event for event in events if event is not None and event > self.now)])
-            )
+            events = [event for event in await self.house.next_events() if event is not None and event > self.now]
+            self.house.clock.move_to(min([goal, *events]))
         report = await self.house.audit()
         if not report.is_clean:
             self.say(
@@ -216,7 +214,7 @@ async def set_up(database: Database, starts_at: datetime, *, zone: str = "UTC") 
         otto = await ensure_driver(
             conn, "otto", now=starts_at, name="Otto", email="otto@example.org", phone="+15005550011"
         )
-    desk = Desk(database, clock, BookingSettings(payments="local"), frozenset(Channel), lambda due_at: None)
+    desk = Desk(database, clock, BookingSettings(payments="local"), USUAL_CHANNELS, lambda due_at: None)
     house = House.built(database, clock, [email, sms])
     stages.append(Stage(house, desk, email, sms, mira, otto, tuple(connectors), ZoneInfo(zone)))
     await house.beat()

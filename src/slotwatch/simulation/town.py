@@ -10,7 +10,7 @@ from typing import Any
 from slotwatch.channels import Failed, Message, Outcome, Refused
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.errors import SlotwatchError
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.simulation.bulk import insert_all, pending_booking, person, settle_town
 from slotwatch.simulation.house import House
 from slotwatch.simulation.places import Places, build_places
@@ -66,8 +66,12 @@ class Town:
             await settle_town(conn, self.places)
         await self.house.beat()
         busy = sorted({*self.plan.made, *self.plan.doings}, reverse=True)
-        while (instant := await self._next(busy)) is not None:
-            await self._tick(instant)
+        while True:
+            step, tried = await self.house.next_events()
+            instant = self._next(step, tried, busy[-1:])
+            if instant is None:
+                break
+            await self._tick(instant, is_due=step is not None and step <= instant)
             while busy and busy[-1] <= instant:
                 busy.pop()
             on_tick(self)
@@ -78,10 +82,8 @@ class Town:
         """The simulated time."""
         return self.house.clock.read()
 
-    async def _next(self, busy: list[datetime]) -> datetime | None:
+    def _next(self, step: datetime | None, tried: datetime | None, instants: list[datetime]) -> datetime | None:
         """The next instant at which anything happens; during the outage nothing does."""
-        step, tried = await self.house.next_step(), await self.house.next_try()
-        instants = busy[-1:]
         if step is not None:
             instants.append(step if step > self.now else _minute_after(self.now))
         if tried is not None:
@@ -94,16 +96,20 @@ class Town:
             return outage.ends_at
         return instant
 
-    async def _tick(self, instant: datetime) -> None:
+    async def _tick(self, instant: datetime, *, is_due: bool) -> None:
         """One instant: the engine first, then people, then messages, which go out in whole minutes."""
         before = self.now
         self.house.clock.move_to(instant)
-        await self.house.beat(was_down=instant == self.plan.outage.ends_at and before < self.plan.outage.begins_at)
-        self.failed += sum(len(report.failed) for report in await self.house.advance())
+        if instant == self.plan.outage.ends_at and before < self.plan.outage.begins_at:
+            await self.house.beat(was_down=True)
+        else:
+            await self.house.keep_alive(instant)
+        if is_due:
+            self.failed += sum(len(report.failed) for report in await self.house.advance())
         if instant.second or instant.microsecond:
             return
         await self._people(instant)
-        await self.house.send()
+        await self.house.send_in_turn()
         if _passed(before, instant, _CLEAN_EVERY):
             await self.house.clean()
         if _passed(before, instant, _AUDIT_EVERY):
@@ -170,7 +176,7 @@ def build_town(database: Database, wish: TownWish) -> Town:
     clock = MovableClock(BEGINS_AT)
     providers = [ScriptedProvider("email", answer), ScriptedProvider("sms", answer)]
     house = House.built(database, clock, providers, workers=wish.workers)
-    desk = Desk(database, clock, BookingSettings(payments="local"), frozenset(Channel), lambda due_at: None)
+    desk = Desk(database, clock, BookingSettings(payments="local"), USUAL_CHANNELS, lambda due_at: None)
     return Town(places, plan, house, desk)
 
 
