@@ -36,6 +36,7 @@ from tests.support.shared_clock import Driver
 ROOT = Path(__file__).parents[2]
 MINUTE = timedelta(minutes=1)
 SPEED = 20.0
+CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
 # A fast clock stretches what these measure in seconds: half a second on this machine is ten of theirs.
 _MEASURED_IN_SECONDS = {"nothing_sent_is_stale", "never_late", "deliveries_end"}
 
@@ -155,7 +156,7 @@ async def test_chaos_of_kills_cuts_and_crashes_loses_and_doubles_nothing(
     own_server: EmbeddedPostgres, own_database: Database, gang: Gang, record_property: Callable[[str, object], None]
 ) -> None:
     driver = Driver(gang.folder / "clock", SPEED)
-    desk = Desk(own_database, driver.clock, BookingSettings(), frozenset(Channel), lambda due: None)
+    desk = Desk(own_database, driver.clock, BookingSettings(), CHANNELS, lambda due: None)
     crew = Crew(desk)
     town = await make_town(own_database)
     await _prepare(crew, town)

@@ -45,8 +45,10 @@ class Terms:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InvalidInput(f"{name} must be between {low} and {high}, not {value}.")
-        ladder = [(tier.until_minutes_before, tier.percent) for tier in self.cancel_refund]
-        if ladder != sorted(ladder, reverse=True) or any(m < 0 or not 0 <= p <= 100 for m, p in ladder):
+        minutes = [tier.until_minutes_before for tier in self.cancel_refund]
+        percents = [tier.percent for tier in self.cancel_refund]
+        falls = minutes == sorted(set(minutes), reverse=True) and percents == sorted(percents, reverse=True)
+        if not falls or any(value < 0 for value in (*minutes, *percents)) or any(value > 100 for value in percents):
             raise InvalidInput("cancel_refund must fall with the time left, each between 0 and 100 percent.")
 
     @property
