@@ -7,7 +7,7 @@ import pytest
 
 from slotwatch.analytics.invariants import broken, invariants
 from slotwatch.domain.booking import CheckInMethod
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS, NoticeKind
 from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.engine.clean import Cleaner
 from slotwatch.engine.outages import Heart
@@ -35,7 +35,7 @@ PLANTS: dict[str, list[str]] = {
     ],
     "moves_are_allowed": [
         "ALTER TABLE transition DROP CONSTRAINT transition_from_state_to_state_fkey",
-        "INSERT INTO transition SELECT booking_id, 4, 'cancelled', 'voided', 'dispute_won', 'x', NULL, NULL, at"
+        "INSERT INTO transition SELECT booking_id, 4, 'cancelled', 'voided', 'corrected', 'x', NULL, NULL, at"
         " FROM transition WHERE booking_id = {cancelled} AND version = 3",
         "UPDATE booking SET state = 'voided', version = 4, payment_status = 'refunded' WHERE id = {cancelled}",
         "UPDATE ledger SET amount = (SELECT amount FROM booking WHERE id = {cancelled})"
@@ -172,17 +172,17 @@ async def _live_a_little(desk: Desk, town: Town, clock: MovableClock) -> dict[st
 async def _run_until(desk: Desk, clock: MovableClock, since_noon: timedelta) -> None:
     """Everything that is due until then, in the order of the minutes, with hearts that never stop."""
     goal = max(NOON + since_noon, clock.read())
-    advancer = Advancer(AdvanceSettings(), list(Channel), clock)
+    advancer = Advancer(AdvanceSettings(), sorted(USUAL_CHANNELS), clock)
     senders = [
         Sender(
             ScriptedProvider(channel.value),
             desk.database,
             clock,
             SenderSettings(),
-            enabled=list(Channel),
+            enabled=sorted(USUAL_CHANNELS),
             frontend_url="http://x",
         )
-        for channel in Channel
+        for channel in sorted(USUAL_CHANNELS)
     ]
     hearts = [Heart("engine", desk.database, clock), Heart("api", desk.database, clock)]
     while True:
@@ -240,3 +240,10 @@ async def test_lateness_is_a_fault_only_where_it_is_asked_for(street: Street) ->
 
 def test_every_invariant_is_shown_able_to_fail() -> None:
     assert {invariant.name for invariant in invariants()} == {*PLANTS, "never_late"}
+
+
+def test_the_invariants_know_every_kind_of_notice() -> None:
+    queries = {invariant.name: invariant.query.text for invariant in invariants()}
+    for kind in NoticeKind:
+        assert f"'{kind}'" in queries["nothing_sent_is_stale"], "say in which states it is true"
+        assert f"'{kind}'" in queries["moves_are_told"], "say which move promises it"

@@ -5,7 +5,8 @@ WITH promise (to_state, cause, kind) AS (
     VALUES ('confirmed', 'booked', 'booking_confirmed'), ('confirmed', 'paid', 'booking_confirmed'),
            ('grace', 'time', 'slot_started'), ('grace', 'extended', 'grace_extended'),
            ('active', 'checked_in', 'checked_in'), ('expired', 'time', 'slot_expired'),
-           ('voided', 'no_fault', 'slot_voided'), ('cancelled', 'time', 'booking_cancelled'),
+           ('voided', 'no_fault', 'slot_voided'), ('voided', 'dispute_won', 'slot_voided'),
+           ('cancelled', 'time', 'booking_cancelled'),
            ('cancelled', 'cancelled', 'booking_cancelled'), ('completed', 'time', 'booking_completed'),
            ('completed', 'left', 'booking_completed'), ('reinstated', 'proven', 'booking_reinstated')
 ), promised AS (
