@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 
+import pytest
+
 from slotwatch.domain.lifecycle import State, Step
 from slotwatch.engine.audit import AuditReport
 from tests.conftest import NOON, Town
 from tests.support.crew import Crew
+
+pytestmark = pytest.mark.any_postgres
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from slotwatch.domain.booking import Booking, CheckInMethod
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.money import PaymentStatus
@@ -12,6 +14,8 @@ from slotwatch.usecases.pay import pay
 from tests.conftest import NOON, Town
 from tests.support.crew import Crew
 from tests.support.provider import down
+
+pytestmark = pytest.mark.any_postgres
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)

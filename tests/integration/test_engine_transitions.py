@@ -14,6 +14,8 @@ from slotwatch.usecases.pay import pay
 from tests.conftest import NOON, Town
 from tests.support.crew import Crew
 
+pytestmark = pytest.mark.any_postgres
+
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)

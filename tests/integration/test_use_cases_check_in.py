@@ -19,6 +19,8 @@ from slotwatch.usecases.pay import pay
 from tests.conftest import Town
 from tests.support.crew import APP, Crew
 
+pytestmark = pytest.mark.any_postgres
+
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 
