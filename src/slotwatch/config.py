@@ -18,7 +18,10 @@ from slotwatch.channels.numbers import NumberSettings
 from slotwatch.channels.receipts import ReceiptSettings
 from slotwatch.channels.smtp_settings import SecondSmtpSettings, SmtpSettings
 from slotwatch.channels.twilio_settings import SecondTwilioSettings, TwilioSettings
+from slotwatch.channels.voice import VoiceSettings
+from slotwatch.channels.whatsapp import WhatsAppSettings
 from slotwatch.domain.errors import SlotwatchError
+from slotwatch.domain.notices import Channel
 from slotwatch.engine.advance import AdvanceSettings
 from slotwatch.outbox.settings import NoticeSettings, SenderSettings
 from slotwatch.storage.database import DatabaseSettings
@@ -61,10 +64,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp2: SecondSmtpSettings
     twilio: TwilioSettings
     twilio2: SecondTwilioSettings
+    whatsapp: WhatsAppSettings
+    voice: VoiceSettings
     guard: GuardSettings
     numbers: NumberSettings
     receipts: ReceiptSettings
     web: WebSettings
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """The channels that are on: those switched on, and those with a provider that need one."""
+        louder = {Channel.WHATSAPP: self.whatsapp.configured, Channel.VOICE: self.voice.configured}
+        return self.notices.channels | {channel for channel, is_on in louder.items() if is_on}
 
     @property
     def data_dir(self) -> Path:
@@ -74,7 +85,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """The settings that these variables make; an empty value is as good as none. Raises BadSetting."""
-    return Settings(**{name: _section(section, environ) for name, section in _sections()})
+    settings = Settings(**{name: _section(section, environ) for name, section in _sections()})
+    for louder in (settings.whatsapp, settings.voice):
+        if louder.configured and not settings.twilio.configured:
+            raise BadSetting(f"{louder.ENV['sender']} needs a Twilio account: set SLOTWATCH_TWILIO_ACCOUNT_SID.")
+    return settings
 
 
 def known_variables() -> list[str]:

@@ -79,6 +79,19 @@ def build_provider(settings: Settings, channel: notices.Channel) -> Channel | No
 
         why_not = NumberRules(settings.numbers).why_not
         return _in_a_row(settings, [TwilioSms(one, why_not=why_not) for one in accounts])
+    return _build_louder(settings, channel)
+
+
+def _build_louder(settings: Settings, channel: notices.Channel) -> Channel | None:
+    """WhatsApp and voice, by the first Twilio account."""
+    from slotwatch.channels import VoiceChannel, WhatsAppChannel
+    from slotwatch.channels.numbers import NumberRules
+
+    why_not = NumberRules(settings.numbers).why_not
+    if channel is notices.Channel.WHATSAPP and settings.whatsapp.configured:
+        return _in_a_row(settings, [WhatsAppChannel(settings.twilio, settings.whatsapp, why_not=why_not)])
+    if channel is notices.Channel.VOICE and settings.voice.configured:
+        return _in_a_row(settings, [VoiceChannel(settings.twilio, settings.voice, why_not=why_not)])
     return None
 
 
@@ -92,8 +105,7 @@ def build_channels(settings: Settings, database: Database, clock: Clock) -> list
     """One way to send per enabled channel: the configured provider, else the local inbox."""
     save = inbox.saver(database, clock)
     return [
-        build_provider(settings, channel) or InboxChannel(channel.value, save)
-        for channel in sorted(settings.notices.channels)
+        build_provider(settings, channel) or InboxChannel(channel.value, save) for channel in sorted(settings.channels)
     ]
 
 
@@ -105,7 +117,7 @@ def build_senders(settings: Settings, channels: Sequence[Channel], database: Dat
             database,
             clock,
             settings.senders,
-            enabled=settings.notices.channels,
+            enabled=settings.channels,
             frontend_url=settings.notices.frontend_url,
         )
         for channel in channels
@@ -114,7 +126,7 @@ def build_senders(settings: Settings, channels: Sequence[Channel], database: Dat
 
 def build_worker(settings: Settings, database: Database, clock: Clock, *, on_moved: Callable[[], None]) -> Worker:
     """The engine's loop; `on_moved` is called when there is something to tell."""
-    channels = settings.notices.channels
+    channels = settings.channels
     duties = Duties(
         Advancer(settings.advance, channels, clock),
         Auditor(channels, clock),
@@ -141,7 +153,7 @@ def build_listener(database: Database, clock: Clock, worker: Worker, senders: Se
 
 def build_desk(settings: Settings, database: Database, clock: Clock, hint: Callable[[datetime], None]) -> Desk:
     """What the use cases work with."""
-    return Desk(database, clock, settings.booking, settings.notices.channels, hint)
+    return Desk(database, clock, settings.booking, settings.channels, hint)
 
 
 def build_receivers(settings: Settings, database: Database, clock: Clock) -> Receivers | None:
@@ -163,7 +175,7 @@ def build_receivers(settings: Settings, database: Database, clock: Clock) -> Rec
     ours = settings.notices.frontend_url.rstrip("/")
     told = [one.status_callback_url for one in accounts if one.status_callback_url is not None]
     addresses = {name: [*told, f"{ours}/api/webhooks/{name}"] for name in translators}
-    return Receivers(ReceiptBook(database, clock, settings.notices.channels), translators, addresses)
+    return Receivers(ReceiptBook(database, clock, settings.channels), translators, addresses)
 
 
 def build_signer(settings: Settings) -> TokenSigner:

@@ -26,7 +26,7 @@ from slotwatch.analytics.invariants import invariants, verify
 from slotwatch.channels import Failed, Message, Outcome, Refused
 from slotwatch.domain import errors
 from slotwatch.domain.booking import Booking, CheckInMethod
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.domain.slot import Slot
 from slotwatch.storage.clock import MovableClock
 from slotwatch.storage.database import Database, DatabaseSettings, connect
@@ -90,7 +90,7 @@ class Lifecycle(RuleBasedStateMachine):
     @initialize(payments=st.sampled_from(["off", "local"]))
     def an_empty_town(self, payments: str) -> None:
         booking_settings = BookingSettings(payments=payments, max_live_bookings=1000)  # type: ignore[arg-type]
-        self.desk = Desk(self.database, self.clock, booking_settings, frozenset(Channel), lambda due: None)
+        self.desk = Desk(self.database, self.clock, booking_settings, USUAL_CHANNELS, lambda due: None)
         self.crew = Crew(self.desk)
         self.run(self._empty_town())
         for component in self.alive:

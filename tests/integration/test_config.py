@@ -3,13 +3,13 @@
 import pytest
 
 from slotwatch.config import BadSetting, known_variables, load_settings, unknown_variables
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS, Channel
 
 
 def test_without_variables_every_part_has_its_defaults() -> None:
     settings = load_settings({})
     assert settings.booking.grace_period_minutes == 30
-    assert settings.notices.channels == set(Channel)
+    assert settings.notices.channels == USUAL_CHANNELS
     assert settings.database.url is None
 
 

@@ -12,7 +12,7 @@ from slotwatch.demo.plots import PLOTS
 from slotwatch.demo.seed import DemoTown, seed
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.lifecycle import State
-from slotwatch.domain.notices import Channel, NoticeKind
+from slotwatch.domain.notices import USUAL_CHANNELS, NoticeKind
 from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.storage.clock import MovableClock
 from slotwatch.storage.database import Database
@@ -29,7 +29,7 @@ NEED_AN_OUTAGE = {NoticeKind.GRACE_EXTENDED, NoticeKind.SLOT_VOIDED, NoticeKind.
 def paying(database: Database, clock: MovableClock) -> Desk:
     """As `up` sets it: payments to make, a hold of one minute."""
     settings = BookingSettings(payments="local", payment_hold_minutes=1)
-    return Desk(database, clock, settings, frozenset(Channel), lambda due_at: None)
+    return Desk(database, clock, settings, USUAL_CHANNELS, lambda due_at: None)
 
 
 async def built(desk: Desk) -> DemoTown:
@@ -46,7 +46,7 @@ class Play:
         self.most_live = 0
         self._desk = desk
         self._clock = clock
-        self._advancer = Advancer(AdvanceSettings(), list(Channel), clock)
+        self._advancer = Advancer(AdvanceSettings(), sorted(USUAL_CHANNELS), clock)
 
     async def open(self) -> None:
         await self.flow.open(self._clock.read())

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from slotwatch.domain.lifecycle import State
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS, Channel
 from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.engine.audit import Auditor
 from slotwatch.engine.clean import Cleaner
@@ -30,7 +30,7 @@ from tests.support.provider import Provider
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
-CHANNELS = frozenset(Channel)
+CHANNELS = USUAL_CHANNELS
 SAFE = {"fsync": "off", "full_page_writes": "off"}  # what was committed outlives a crash of the server itself
 
 

@@ -11,7 +11,7 @@ import asyncpg
 
 from slotwatch.domain.lifecycle import LIVE_STATES, Cause, State
 from slotwatch.domain.money import Account, Entry, PaymentStatus
-from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState
 from slotwatch.domain.terms import Terms
 
 __all__ = ["Bay", "Life", "live_through", "write_past"]
@@ -186,7 +186,7 @@ def _cancel(life: Life, at: datetime, now: datetime, dice: random.Random) -> Non
 
 def _tell(life: Life, dice: random.Random, times: int) -> None:
     for _ in range(times):
-        life.deliveries.append((dice.choice(list(Channel)), dice.choice(list(DeliveryState))))
+        life.deliveries.append((dice.choice(sorted(USUAL_CHANNELS)), dice.choice(list(DeliveryState))))
 
 
 async def write_past(url: str, lives: Sequence[Life], driver_id: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from slotwatch.analytics.rates import Rate
 from slotwatch.analytics.scope import GroupBy, Scope
-from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState
 from slotwatch.storage.statements import Connection, load_sql
 
 __all__ = ["NO_DELIVERIES", "DeliveryFigures", "read_deliveries"]
@@ -59,7 +59,8 @@ _FIELDS = {
 async def read_deliveries(
     conn: Connection, scope: Scope, by: GroupBy = GroupBy.ALL
 ) -> dict[int, Mapping[Channel, DeliveryFigures]]:
-    """The deliveries about slots that began in the scope's period, by key as in `read_figures`; every channel named.
+    """The deliveries about slots that began in the scope's period, by key as in `read_figures`: the usual channels,
+    and any other that was used.
 
     Raises ValueError for CONNECTOR: nobody is told about a connector by itself.
     """
@@ -83,6 +84,10 @@ async def read_deliveries(
         field = _FIELDS[DeliveryState(row["state"])]
         of_channel[field] = of_channel.get(field, 0) + row["deliveries"]
     return {
-        key: {channel: DeliveryFigures(**of_key.get(channel, {})) for channel in Channel}
+        key: {
+            channel: DeliveryFigures(**of_key.get(channel, {}))
+            for channel in Channel
+            if channel in USUAL_CHANNELS or channel in of_key
+        }
         for key, of_key in sorted(counts.items())
     }

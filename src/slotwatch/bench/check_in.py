@@ -15,7 +15,7 @@ from slotwatch.bench.seed import Wave, open_connection, seed
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.ids import BookingId, booking_ref
 from slotwatch.domain.lifecycle import State, Step
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.storage.clock import DatabaseClock, monotonic
 from slotwatch.storage.database import Database, DatabaseSettings, connect
 from slotwatch.storage.statements import Connection, load_sql
@@ -168,4 +168,4 @@ async def _check(conn: Connection, check_ins: int) -> None:
 
 
 def _desk(database: Database) -> Desk:
-    return Desk(database, DatabaseClock(), BookingSettings(), frozenset(Channel), lambda due_at: None)
+    return Desk(database, DatabaseClock(), BookingSettings(), USUAL_CHANNELS, lambda due_at: None)

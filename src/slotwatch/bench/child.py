@@ -17,7 +17,7 @@ import structlog
 import uvloop
 
 from slotwatch.bench.database_time import DatabaseTime
-from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.domain.notices import USUAL_CHANNELS, DeliveryState
 from slotwatch.engine.advance import Advancer, AdvanceReport, AdvanceSettings
 from slotwatch.engine.audit import Auditor
 from slotwatch.engine.clean import Cleaner
@@ -36,7 +36,7 @@ class _Stamping(Advancer):
     """Tells of each batch that moved something, and when its commit was known here."""
 
     def __init__(self, clock: DatabaseClock, time: DatabaseTime) -> None:
-        super().__init__(AdvanceSettings(), list(Channel), clock)
+        super().__init__(AdvanceSettings(), sorted(USUAL_CHANNELS), clock)
         self._time = time
 
     async def run_once(
@@ -53,7 +53,7 @@ async def _engine(database: Database, stop: asyncio.Event) -> None:
     clock = DatabaseClock()
     async with database.connection() as conn:
         time = await DatabaseTime.compared(conn)
-    channels = list(Channel)
+    channels = sorted(USUAL_CHANNELS)
     heart = Heart("engine", database, clock)
     worker = Worker(database, clock, Duties(_Stamping(clock, time), Auditor(channels, clock), Cleaner(clock), heart))
     _say(ready=True)
@@ -67,7 +67,7 @@ async def _outbox(database: Database, stop: asyncio.Event, batch_size: int) -> N
         time = await DatabaseTime.compared(conn)
         _say(ready=True)
         await stop.wait()  # here it means: begin
-        for channel in Channel:
+        for channel in sorted(USUAL_CHANNELS):
             while batch := await claim(conn, clock, channel, limit=batch_size, lease_for=lease_for):
                 sent = [(delivery, _sent(delivery)) for delivery in batch]
                 recorded = await record(conn, channel, "bench", sent, await clock.now(conn))

@@ -11,7 +11,7 @@ from slotwatch.bench.crew import Child, crew
 from slotwatch.bench.report import Steps, medians
 from slotwatch.bench.seed import Wave, open_connection, seed, settle
 from slotwatch.domain.lifecycle import State, Step
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.storage.clock import DatabaseClock
 from slotwatch.storage.statements import Connection, Statement, load_sql
 
@@ -70,7 +70,7 @@ async def _round(conn: Connection, url: str, size: OutboxSize) -> float:
     notices = _notices(size)
     await seed(conn, Wave(notices, notices, datetime(2026, 1, 1, tzinfo=UTC), state=State.GRACE, step=Step.GRACE_HALF))
     clock = DatabaseClock()
-    await _NOTICES.execute(conn, now=await clock.now(conn) - timedelta(minutes=1), channels=list(Channel))
+    await _NOTICES.execute(conn, now=await clock.now(conn) - timedelta(minutes=1), channels=sorted(USUAL_CHANNELS))
     await settle(conn)
     order = {"job": "outbox", "url": url, "batch_size": size.batch_size}
     async with crew(size.workers, order) as children, asyncio.timeout(_SECONDS_FOR_A_ROUND):

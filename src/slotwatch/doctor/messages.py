@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from slotwatch.channels.loopback import is_loopback
 from slotwatch.config import Settings
 from slotwatch.doctor.finding import Finding, fail, ok, warn
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS, Channel
 from slotwatch.storage.statements import Connection, Statement
 from slotwatch.storage.vital_signs import Backlog, VitalSigns
 from slotwatch.wiring import build_provider
@@ -15,7 +15,7 @@ __all__ = ["check_deliveries", "check_links", "check_providers"]
 
 _WAITS = timedelta(seconds=60)
 _WAITS_LONG = timedelta(minutes=10)
-_NAMES = {Channel.EMAIL: "E-mail", Channel.SMS: "SMS"}
+_NAMES = {Channel.EMAIL: "E-mail", Channel.SMS: "SMS", Channel.WHATSAPP: "WhatsApp", Channel.VOICE: "Voice"}
 _VARIABLES = {Channel.EMAIL: "EMAIL_ENABLED", Channel.SMS: "SMS_ENABLED"}
 
 _WORST_ERROR = Statement(
@@ -27,16 +27,16 @@ _WORST_ERROR = Statement(
 
 async def check_providers(settings: Settings) -> list[Finding]:
     """Whether each channel is on and its provider lets us in."""
-    enabled = settings.notices.channels
+    enabled = settings.channels
     if not enabled:
         says = "Every channel is switched off: nobody hears that a slot began, so every no-show will be voided."
         return [fail("channels", says, "Set EMAIL_ENABLED or SMS_ENABLED to true.")]
-    return [await _provider(settings, channel) for channel in Channel]
+    return [await _provider(settings, channel) for channel in Channel if channel in USUAL_CHANNELS | enabled]
 
 
 async def _provider(settings: Settings, channel: Channel) -> Finding:
     name = _NAMES[channel]
-    if channel not in settings.notices.channels:
+    if channel not in settings.channels:
         says = f"{name} is switched off: it cannot step in where the other channel fails, and who hears of the start"
         return warn(name, f"{says} on no channel does not lose the slot.", f"Set {_VARIABLES[channel]} to true.")
     provider = build_provider(settings, channel)

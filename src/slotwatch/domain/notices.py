@@ -8,7 +8,17 @@ from types import MappingProxyType
 
 from slotwatch.domain.lifecycle import State
 
-__all__ = ["NOTICE_RULES", "Anchor", "Channel", "DeliveryState", "NoticeKind", "NoticeRule", "Urgency"]
+__all__ = [
+    "NOTICE_RULES",
+    "USUAL_CHANNELS",
+    "Anchor",
+    "Channel",
+    "DeliveryState",
+    "Later",
+    "NoticeKind",
+    "NoticeRule",
+    "Urgency",
+]
 
 
 class NoticeKind(StrEnum):
@@ -32,6 +42,12 @@ class Channel(StrEnum):
 
     EMAIL = "email"
     SMS = "sms"
+    WHATSAPP = "whatsapp"
+    VOICE = "voice"
+
+
+USUAL_CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
+"""On unless they are switched off, by a provider or the local inbox; the others need one that is configured."""
 
 
 class DeliveryState(StrEnum):
@@ -64,12 +80,21 @@ class Anchor(StrEnum):
 
 
 @dataclass(frozen=True)
+class Later:
+    """A channel that joins in when no delivery is known after that long."""
+
+    channel: Channel
+    after: timedelta
+
+
+@dataclass(frozen=True)
 class NoticeRule:
     """How one kind of notice is sent.
 
-    `at_once` goes out together; `fallback` only when a channel of this notice failed for good. A delivery is sent
-    only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale
-    message is worse than none.
+    `at_once` goes out together; `fallback` only when a channel of this notice failed for good; `later` is written
+    together with the others and dropped when its time has come and a delivery is known. A delivery is sent
+    only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale message
+    is worse than none.
     """
 
     urgency: Urgency
@@ -78,6 +103,7 @@ class NoticeRule:
     true_in: tuple[State, ...]
     anchor: Anchor
     offset: timedelta = timedelta(0)
+    later: tuple[Later, ...] = ()
 
     def at_once_among(self, enabled: Collection[Channel]) -> tuple[Channel, ...]:
         """Which of the enabled channels go out together.
@@ -85,6 +111,11 @@ class NoticeRule:
         Where all of them are switched off, the enabled fallback channels step in, so that nobody goes untold.
         """
         return tuple(c for c in self.at_once if c in enabled) or tuple(c for c in self.fallback if c in enabled)
+
+    def plan(self, enabled: Collection[Channel]) -> tuple[Later, ...]:
+        """Which of the enabled channels go out and how long after the notice is made."""
+        at_once = tuple(Later(channel, timedelta(0)) for channel in self.at_once_among(enabled))
+        return at_once + tuple(later for later in self.later if later.channel in enabled)
 
     def instead_of(self, channel: Channel, enabled: Collection[Channel]) -> Channel | None:
         """Which of the enabled channels steps in where that one failed for good, if any."""
@@ -96,6 +127,7 @@ _BOTH = (Channel.EMAIL, Channel.SMS)
 _MAIL = (Channel.EMAIL,)
 _TEXT = (Channel.SMS,)
 _DAY = timedelta(hours=24)
+_LOUDER = (Later(Channel.WHATSAPP, timedelta(minutes=4)), Later(Channel.VOICE, timedelta(minutes=8)))
 
 NOTICE_RULES: Mapping[NoticeKind, NoticeRule] = MappingProxyType(
     {
@@ -103,7 +135,9 @@ NOTICE_RULES: Mapping[NoticeKind, NoticeRule] = MappingProxyType(
             Urgency.SOON, _BOTH, (), (State.CONFIRMED, State.GRACE, State.ACTIVE), Anchor.ENDS_AT
         ),
         NoticeKind.REMINDER: NoticeRule(Urgency.LATER, _MAIL, _TEXT, (State.CONFIRMED,), Anchor.STARTS_AT),
-        NoticeKind.SLOT_STARTED: NoticeRule(Urgency.NOW, _BOTH, (), (State.GRACE,), Anchor.GRACE_ENDS_AT),
+        NoticeKind.SLOT_STARTED: NoticeRule(
+            Urgency.NOW, _BOTH, (), (State.GRACE,), Anchor.GRACE_ENDS_AT, later=_LOUDER
+        ),
         NoticeKind.GRACE_ALERT: NoticeRule(Urgency.NOW, _TEXT, _MAIL, (State.GRACE,), Anchor.GRACE_ENDS_AT),
         NoticeKind.GRACE_EXTENDED: NoticeRule(Urgency.NOW, _BOTH, (), (State.GRACE,), Anchor.GRACE_ENDS_AT),
         NoticeKind.CHECKED_IN: NoticeRule(Urgency.SOON, _MAIL, _TEXT, (State.ACTIVE, State.COMPLETED), Anchor.ENDS_AT),

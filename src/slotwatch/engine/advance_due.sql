@@ -107,10 +107,11 @@ WITH clock AS MATERIALIZED (
     SELECT noted.id, plan.channel,
            CASE WHEN noted.valid_until < clock.now THEN 'missed' ELSE 'pending' END,
            CASE WHEN noted.valid_until < clock.now THEN 'its time had passed before it was due' END,
-           plan.urgency, clock.now
+           plan.urgency, clock.now + plan.after
       FROM noted CROSS JOIN clock
-      JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[])
-           AS plan(kind, channel, urgency) ON plan.kind = noted.kind
+      JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[], :plan_afters::interval[])
+           AS plan(kind, channel, urgency, after)
+             ON plan.kind = noted.kind AND (plan.after = interval '0' OR clock.now + plan.after < noted.valid_until)
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT id, entry, debit, credit, amount, currency, now FROM moved, clock

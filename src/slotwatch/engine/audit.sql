@@ -48,10 +48,11 @@ WITH clock AS MATERIALIZED (
     INSERT INTO delivery (notice_id, channel, state, error, urgency, next_attempt_at)
     SELECT w.id, plan.channel, CASE WHEN w.valid_until < clock.now THEN 'missed' ELSE 'pending' END,
            CASE WHEN w.valid_until < clock.now THEN 'its time had passed before it was found missing' END,
-           plan.urgency, clock.now
+           plan.urgency, clock.now + plan.after
       FROM written AS w CROSS JOIN clock
-      JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[])
-           AS plan(kind, channel, urgency) ON plan.kind = w.kind
+      JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[], :plan_afters::interval[])
+           AS plan(kind, channel, urgency, after)
+             ON plan.kind = w.kind AND (plan.after = interval '0' OR clock.now + plan.after < w.valid_until)
 )
 SELECT (SELECT now FROM clock) AS now, (SELECT found FROM overdue) AS overdue, (SELECT latest FROM overdue) AS latest,
        (SELECT count(*) FROM put_back) AS stray, (SELECT count(*) FROM written) AS untold,

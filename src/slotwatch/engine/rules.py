@@ -35,16 +35,15 @@ def rule_arrays() -> dict[str, list[Any]]:
 
 
 def plan_arrays(channels: Collection[Channel]) -> dict[str, list[Any]]:
-    """Which kinds go out at once on which of the enabled channels, one entry per kind and channel."""
+    """Which kinds go out on which of the enabled channels, and how long after, one entry per kind and channel."""
     plan = [
-        (kind.value, channel.value, int(rule.urgency))
-        for kind, rule in NOTICE_RULES.items()
-        for channel in rule.at_once_among(channels)
+        (kind.value, int(rule.urgency), later) for kind, rule in NOTICE_RULES.items() for later in rule.plan(channels)
     ]
     return {
         "plan_kinds": [kind for kind, _, _ in plan],
-        "plan_channels": [channel for _, channel, _ in plan],
-        "plan_urgencies": [urgency for _, _, urgency in plan],
+        "plan_urgencies": [urgency for _, urgency, _ in plan],
+        "plan_channels": [later.channel.value for _, _, later in plan],
+        "plan_afters": [later.after for _, _, later in plan],
     }
 
 

@@ -59,6 +59,12 @@ class Claimed:
         return self.address.lower() if self.address and self.channel is Channel.EMAIL else self.address
 
     @property
+    def arrived_by(self) -> str | None:
+        """Which channel the same notice is known to have arrived by, for one that only joins in when none did."""
+        channel: str | None = self.facts.get("arrived_by")
+        return channel
+
+    @property
     def suppressed_for(self) -> str | None:
         """Why this address must not be used again on this channel; None: it may."""
         reason: str | None = self.facts.get("suppressed_for")

@@ -25,6 +25,9 @@ SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, n.kind, n.occasion
        (SELECT x.reason FROM suppression AS x
          WHERE x.channel = l.channel AND x.address = CASE l.channel WHEN 'email' THEN lower(p.email) ELSE p.phone END
        ) AS suppressed_for,
+       (SELECT t.channel FROM delivery AS t  -- for those that only join in when nothing arrived
+         WHERE t.notice_id = l.notice_id AND t.state = 'delivered' AND l.channel IN ('whatsapp', 'voice') LIMIT 1
+       ) AS arrived_by,
        clock.now
   FROM leased AS l
  CROSS JOIN clock

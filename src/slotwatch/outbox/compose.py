@@ -108,7 +108,7 @@ def compose(delivery: Claimed, frontend_url: str) -> Message:
     subject, body, short = _TEXTS[delivery.kind]
     address = delivery.address
     assert address is not None, "before_sending refuses deliveries without an address"
-    if delivery.channel is Channel.SMS:
+    if delivery.channel is not Channel.EMAIL:
         return Message(key=delivery.key, to=address, subject=None, text=short.format_map(values))
     greeting = f"Hello {values['name']},\n\n" if values["name"] else "Hello,\n\n"
     footer = f"\n\nYour booking: {values['link']}\n"

@@ -175,7 +175,7 @@ class Sender:
         began = monotonic()
         if began > claimed + _FRESH_SECONDS:
             delivery = await self._fresh(delivery)
-        stale = before_sending(delivery, self._enabled, delivery.claimed_at)
+        stale = before_sending(delivery, self._enabled, delivery.claimed_at, voice_from=self._settings.voice_from)
         if stale is not None:
             return stale
         message = compose(delivery, self._frontend_url)

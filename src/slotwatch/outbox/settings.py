@@ -40,12 +40,14 @@ class SenderSettings(msgspec.Struct, frozen=True, kw_only=True):
     lanes: int = 4
     lease_seconds: float = 30
     timeout_seconds: float = 10
+    voice_from: int = 0  # minor units; nobody is called about a cheaper booking
 
     ENV: ClassVar[dict[str, str]] = {
         "batch_size": "SLOTWATCH_SENDER_BATCH_SIZE",
         "lanes": "SLOTWATCH_SENDER_LANES",
         "lease_seconds": "SLOTWATCH_SENDER_LEASE_SECONDS",
         "timeout_seconds": "SLOTWATCH_SENDER_TIMEOUT_SECONDS",
+        "voice_from": "SLOTWATCH_VOICE_FROM_AMOUNT",
     }
 
     def __post_init__(self) -> None:
@@ -53,5 +55,7 @@ class SenderSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("batch_size must be between 1 and 5000")
         if not 1 <= self.lanes <= 64:
             raise ValueError("lanes must be between 1 and 64")
+        if self.voice_from < 0:
+            raise ValueError("voice_from must not be negative")
         if self.lease_seconds < 2 * self.timeout_seconds:
             raise ValueError("lease_seconds must be at least twice timeout_seconds")

@@ -39,12 +39,21 @@ class Verdict:
     suppress: bool = False
 
 
-def before_sending(delivery: Claimed, enabled: Collection[Channel], now: datetime) -> Verdict | None:
-    """Why this delivery must not be sent, or None: a stale message is worse than none."""
+def before_sending(
+    delivery: Claimed, enabled: Collection[Channel], now: datetime, *, voice_from: int = 0
+) -> Verdict | None:
+    """Why this delivery must not be sent, or None: a stale message is worse than none.
+
+    For bookings of less than `voice_from` minor units nobody is called.
+    """
     if now > delivery.valid_until:
         return Verdict(DeliveryState.MISSED, "its time had passed before it could be sent")
     if delivery.state not in delivery.rule.true_in:
         return Verdict(DeliveryState.SUPPRESSED, f"no longer true: the booking is {delivery.state}")
+    if delivery.arrived_by is not None:
+        return Verdict(DeliveryState.SUPPRESSED, f"not needed: it arrived by {delivery.arrived_by}")
+    if delivery.channel is Channel.VOICE and delivery.amount.amount < voice_from:
+        return Verdict(DeliveryState.SUPPRESSED, "the booking's value is too small for a phone call")
     if not delivery.is_wanted:
         reason = f"the driver switched {delivery.channel} off"
         return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))

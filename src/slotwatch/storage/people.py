@@ -32,10 +32,12 @@ class Driver:
     preferences: dict[str, Any]
 
     def is_reachable(self, channels: Collection[Channel]) -> bool:
-        """Whether we know an address on one of these channels that the driver has not switched off."""
+        """Whether we know an address on e-mail or SMS that is on and that the driver has not switched off."""
         addresses = {Channel.EMAIL: self.email, Channel.SMS: self.phone}
         switches = self.preferences.get("channels", {})
-        return any(addresses[channel] and switches.get(channel.value, True) for channel in channels)
+        return any(
+            address and switches.get(name.value, True) for name, address in addresses.items() if name in channels
+        )
 
 
 async def find_driver(conn: Connection, subject: str) -> Driver | None:

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from slotwatch.domain.notices import Channel, DeliveryState
 from slotwatch.storage.schema_base import at_column, id_column, metadata, one_of
 
-__all__ = ["delivery", "notice", "receipt"]
+__all__ = ["attempt", "delivery", "notice", "receipt"]
 
 notice = Table(
     "notice",

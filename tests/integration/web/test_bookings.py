@@ -11,7 +11,7 @@ from dirty_equals import IsStr
 from litestar import Litestar
 
 from slotwatch.domain.ids import ref
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.storage.database import Database
 from slotwatch.usecases.desk import Desk
@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def run_engine(desk: Desk) -> None:
-    advancer = Advancer(AdvanceSettings(), list(Channel), desk.clock)
+    advancer = Advancer(AdvanceSettings(), sorted(USUAL_CHANNELS), desk.clock)
     async with desk.database.connection() as conn:
         while (await advancer.run_once(conn)).moved:
             pass

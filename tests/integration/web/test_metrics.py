@@ -9,7 +9,7 @@ import pytest
 from litestar import Litestar
 from prometheus_client.parser import text_string_to_metric_families
 
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.engine.outages import Heart
 from slotwatch.storage.database import Database
@@ -37,7 +37,7 @@ def value(scraped: dict[Any, float], name: str, **labels: str) -> float | None:
 
 async def run_engine(desk: Desk) -> None:
     async with desk.database.connection() as conn:
-        while (await Advancer(AdvanceSettings(), list(Channel), desk.clock).run_once(conn)).moved:
+        while (await Advancer(AdvanceSettings(), sorted(USUAL_CHANNELS), desk.clock).run_once(conn)).moved:
             pass
 
 

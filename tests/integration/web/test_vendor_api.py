@@ -12,7 +12,7 @@ from dirty_equals import IsStr
 from slotwatch.analytics.scope import Scope
 from slotwatch.analytics.statistics import read_statistics
 from slotwatch.domain.ids import ref
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.storage.database import Database
 from slotwatch.usecases.desk import BookingSettings, Desk
@@ -44,7 +44,7 @@ def rival(api: Api) -> Api:
 
 
 async def run_engine(desk: Desk) -> None:
-    advancer = Advancer(AdvanceSettings(), list(Channel), desk.clock)
+    advancer = Advancer(AdvanceSettings(), sorted(USUAL_CHANNELS), desk.clock)
     async with desk.database.connection() as conn:
         while (await advancer.run_once(conn)).moved:
             await conn.execute(

@@ -26,6 +26,8 @@ class ChannelSwitches(In):
 
     email: bool = True
     sms: bool = True
+    whatsapp: bool | msgspec.UnsetType = msgspec.UNSET  # where they are configured; on unless switched off
+    voice: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class QuietHours(In):
