@@ -11,6 +11,7 @@ from slotwatch.domain.lifecycle import State
 __all__ = [
     "NOTICE_RULES",
     "USUAL_CHANNELS",
+    "WAITS_FOR_QUIET",
     "Anchor",
     "Channel",
     "DeliveryState",
@@ -60,6 +61,18 @@ class DeliveryState(StrEnum):
     MISSED = "missed"  # its `valid_until` passed before it could be sent
     SUPPRESSED = "suppressed"  # no longer true, or the driver does not want this channel
     SET_ASIDE = "set_aside"  # we failed on it three times ourselves; an operator looks at it
+
+
+WAITS_FOR_QUIET = frozenset(
+    {
+        NoticeKind.BOOKING_CONFIRMED,
+        NoticeKind.REMINDER,
+        NoticeKind.CHECKED_IN,
+        NoticeKind.BOOKING_COMPLETED,
+        NoticeKind.BOOKING_REINSTATED,
+    }
+)
+"""What waits until a driver's quiet hours are over; the others tell of a slot that runs or is lost."""
 
 
 class Urgency(IntEnum):

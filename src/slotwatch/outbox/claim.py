@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.money import Money, PaymentStatus
 from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind, NoticeRule
+from slotwatch.domain.quiet_hours import QuietHours
 from slotwatch.domain.terms import Terms
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.statements import Connection, load_sql
@@ -74,6 +76,15 @@ class Claimed:
     def is_wanted(self) -> bool:
         """Whether the driver left this channel switched on."""
         return bool(self.facts["preferences"].get("channels", {}).get(self.channel.value, True))
+
+    @property
+    def quiet_until(self) -> datetime | None:
+        """Until when (UTC) the driver wants no message that can wait; None: there is no such wish now."""
+        quiet = self.facts["preferences"].get("quietHours")
+        if not quiet:
+            return None
+        hours = (time.fromisoformat(quiet["start"]), time.fromisoformat(quiet["end"]))
+        return QuietHours(*hours, ZoneInfo(quiet["timeZone"])).until(self.claimed_at)
 
     @property
     def amount(self) -> Money:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from slotwatch.channels import Accepted, Failed, Outcome, Refused
-from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.domain.notices import WAITS_FOR_QUIET, Channel, DeliveryState
 from slotwatch.outbox.claim import Claimed
 
 __all__ = ["Verdict", "after_fault", "after_try", "backoff", "before_sending"]
@@ -63,7 +63,16 @@ def before_sending(
     if delivery.suppressed_for is not None:
         reason = f"{delivery.channel} is no longer sent to this address: {delivery.suppressed_for}"
         return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
-    return None
+    return _in_quiet_hours(delivery) if delivery.kind in WAITS_FOR_QUIET else None
+
+
+def _in_quiet_hours(delivery: Claimed) -> Verdict | None:
+    until = delivery.quiet_until
+    if until is None:
+        return None
+    if until > delivery.valid_until:
+        return Verdict(DeliveryState.SUPPRESSED, "the driver's quiet hours last longer than this is worth telling")
+    return Verdict(DeliveryState.PENDING, "waits for the end of the driver's quiet hours", until)
 
 
 def after_try(
