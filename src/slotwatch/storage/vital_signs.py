@@ -20,7 +20,8 @@ _TRANSITIONS = Statement(
     " WHERE at > :since AND at <= :until GROUP BY 1, 2, 3"
 )
 _ATTEMPTS = Statement(
-    "SELECT channel, provider, outcome, count(*) AS n FROM attempt WHERE at > :since AND at <= :until GROUP BY 1, 2, 3"
+    "SELECT channel, (SELECT kind FROM notice WHERE id = notice_id) AS kind, provider, outcome, count(*) AS n"
+    " FROM attempt WHERE at > :since AND at <= :until GROUP BY 1, 2, 3, 4"
 )
 _READY = Statement(
     "SELECT (SELECT version_num FROM alembic_version) AS version,"
@@ -54,10 +55,10 @@ class VitalSigns:
 
 @dataclass(frozen=True)
 class Flow:
-    """How many transitions, by (from, to, cause), and attempts, by (channel, provider, outcome), in a span of time."""
+    """How many transitions, by (from, to, cause), and attempts, by (channel, kind, provider, outcome), in a time."""
 
     transitions: dict[tuple[str, str, str], int]
-    attempts: dict[tuple[str, str, str], int]
+    attempts: dict[tuple[str, str, str, str], int]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ async def read_flow(conn: Connection, since: datetime, until: datetime) -> Flow:
     attempts = await _ATTEMPTS.fetch(conn, since=since, until=until)
     return Flow(
         {(row["from_state"], row["to_state"], row["cause"]): row["n"] for row in transitions},
-        {(row["channel"], row["provider"], row["outcome"]): row["n"] for row in attempts},
+        {(row["channel"], row["kind"] or "", row["provider"], row["outcome"]): row["n"] for row in attempts},
     )
 
 

@@ -57,7 +57,10 @@ class Metrics:
             "slotwatch_transitions_total", "Moves of bookings.", ["from", "to", "cause"], registry=registry
         )
         self._attempts = Counter(
-            "slotwatch_attempts_total", "Tries at deliveries.", ["channel", "provider", "outcome"], registry=registry
+            "slotwatch_attempts_total",
+            "Tries at deliveries.",
+            ["channel", "kind", "provider", "outcome"],
+            registry=registry,
         )
         self._requests = Counter(
             "slotwatch_http_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry

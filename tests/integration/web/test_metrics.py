@@ -70,7 +70,9 @@ async def test_each_transition_and_attempt_is_counted_once(api: Api, desk: Desk,
         moves = {"to": "grace", "cause": "time"}
         assert value(scraped, "transitions_total", **{"from": "confirmed"}, **moves) == 1
         assert value(scraped, "transitions_total", **{"from": ""}, to="confirmed", cause="booked") == 1
-        assert value(scraped, "attempts_total", channel="email", provider="smtp", outcome="accepted") == 2
+        for kind in ("booking_confirmed", "slot_started"):
+            tried = {"channel": "email", "kind": kind, "provider": "smtp", "outcome": "accepted"}
+            assert value(scraped, "attempts_total", **tried) == 1
         api.clock.advance(timedelta(seconds=30))
 
 
