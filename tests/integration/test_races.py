@@ -130,6 +130,22 @@ async def test_a_check_in_after_the_deadline_and_an_expiry_have_one_outcome(crew
     assert await crew.history(booking) == ["confirmed", "grace", "expired"]
 
 
+async def test_a_check_in_that_cannot_be_stored_takes_no_other_driver_along(crew: Crew, town: Town) -> None:
+    """Whoever checks in at the same moment shares a statement; a value that PostgreSQL refuses must hurt its sender."""
+    bookings = [
+        await crew.booked((town.driver, town.stranger)[n % 2], connector, town.slot())
+        for n, connector in enumerate(town.connectors)
+    ]
+    crew.clock.move_to(bookings[0].timeline.starts_at)
+    bad = CheckInAttempt(CheckInMethod.APP, location=(float("nan"), float("nan")))
+    attempts = [APP, bad, APP, bad]
+    results = await asyncio.gather(
+        *(crew.checked_in(booking, attempt) for booking, attempt in zip(bookings * 5, attempts * 5, strict=True)),
+        return_exceptions=True,
+    )
+    assert [getattr(result, "state", None) for result in results[::2]] == [State.ACTIVE] * 10
+
+
 @pytest.mark.parametrize("seed", _SEEDS)
 async def test_cancel_and_check_in_at_once_have_one_winner(paying_crew: Crew, town: Town, seed: int) -> None:
     crew, chance = paying_crew, random.Random(seed)

@@ -38,7 +38,7 @@ class Grouped:
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself holds no task
 
     async def fetchrow(self, shared: Mapping[str, Any], own: Mapping[str, Any]) -> asyncpg.Record | None:
-        """The caller's row, or None. An error of the run is everybody's."""
+        """The caller's row, or None. An error of the run is everybody's, but for a value that PostgreSQL refuses."""
         answer: asyncio.Future[asyncpg.Record | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Caller(shared, own, answer))
         if self._running < _RUNS_AT_ONCE:
@@ -60,6 +60,10 @@ class Grouped:
         try:
             rows = await self._run({**callers[0].shared, **own})
         except BaseException as error:
+            if isinstance(error, asyncpg.DataError) and len(callers) > 1:
+                for caller in callers:  # nothing was written; a bad value is the matter of who brought it
+                    await self._serve_some([caller])
+                return
             for caller in callers:
                 if not caller.answer.done():
                     caller.answer.set_exception(error)
