@@ -1,6 +1,7 @@
 """The engine, the senders and the hearts of one machine, driven step by step by a test."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from slotwatch.analytics.invariants import broken
+from slotwatch.channels import Message
 from slotwatch.domain.booking import Booking, CheckInMethod
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import Channel
@@ -186,6 +188,11 @@ class Crew:
         """The kinds of what was to be told, in order, with the occasion of those that have one."""
         rows = await self.rows("SELECT kind, occasion FROM notice WHERE booking_id = $1 ORDER BY id", booking.id)
         return ["/".join(filter(None, row)) for row in rows]
+
+    async def kinds(self, messages: Sequence[Message]) -> list[str]:
+        """Of which kind each of these messages is."""
+        kinds = {str(row["id"]): row["kind"] for row in await self.rows("SELECT id, kind FROM notice")}
+        return [kinds[message.key.split("-")[0]] for message in messages]
 
     async def deliveries(self, booking: Booking, kind: str) -> dict[str, str]:
         """The state of each delivery of that kind, by channel."""
