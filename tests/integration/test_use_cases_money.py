@@ -1,6 +1,7 @@
 """Pay, cancel, finish and dispute: what each allows, what it gives back, and what it refuses."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,15 +16,19 @@ from slotwatch.domain.errors import (
     NotFound,
     NotPayable,
     SlotwatchError,
+    Unavailable,
 )
 from slotwatch.domain.lifecycle import EndReason, State, Step
 from slotwatch.domain.money import PaymentStatus
+from slotwatch.usecases.book import book
 from slotwatch.usecases.cancel import cancel
+from slotwatch.usecases.check_in import check_in
+from slotwatch.usecases.desk import BookingSettings
 from slotwatch.usecases.dispute import dispute
 from slotwatch.usecases.finish import finish
 from slotwatch.usecases.pay import pay
 from tests.conftest import NOON, Town
-from tests.support.crew import Crew
+from tests.support.crew import APP, Crew
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -65,6 +70,36 @@ async def test_a_hold_that_outlasts_the_start_still_leads_into_the_grace_that_is
     assert await crew.state(booking) is State.GRACE
     await crew.live_until(booking.timeline.expires_at)
     assert await crew.state(booking) is State.EXPIRED
+
+
+async def test_a_hold_ends_with_the_grace_at_the_latest(paying_crew: Crew, town: Town) -> None:
+    """Nobody pays for a slot that is lost already, however long the house holds slots."""
+    patient = Crew(replace(paying_crew.desk, settings=BookingSettings(payments="local", payment_hold_minutes=1440)))
+    booking = await patient.booked(town.driver, town.connectors[0], town.slot())
+    assert booking.timeline.hold_ends_at == booking.timeline.grace_ends_at
+    patient.clock.move_to(booking.timeline.grace_ends_at + MICROSECOND)
+    with pytest.raises(NotPayable):
+        await pay(patient.desk, town.driver.id, booking.id)
+    await patient.engine()
+    assert await patient.state(booking) is State.CANCELLED
+
+
+async def test_without_a_database_every_request_is_unavailable_and_can_be_made_again(
+    paying_crew: Crew, town: Town
+) -> None:
+    desk, driver = paying_crew.desk, town.driver
+    await desk.database.close()
+    requests: list[Callable[[], Awaitable[object]]] = [
+        lambda: book(desk, driver, town.connectors[0], town.slot()),
+        lambda: pay(desk, driver.id, 1),
+        lambda: check_in(desk, driver.id, 1, APP),
+        lambda: cancel(desk, driver.id, 1),
+        lambda: finish(desk, driver.id, 1),
+        lambda: dispute(desk, driver.id, 1, "I was there."),
+    ]
+    for request in requests:
+        with pytest.raises(Unavailable):
+            await request()
 
 
 async def test_a_free_booking_is_paid_without_moving_money(paying_crew: Crew, town: Town) -> None:

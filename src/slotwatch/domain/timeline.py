@@ -26,13 +26,13 @@ class Timeline:
 
     @classmethod
     def of(cls, slot: Slot, terms: Terms, *, hold_ends_at: datetime | None) -> "Timeline":
-        """The timeline of a slot under these terms; grace is capped at the slot's end."""
+        """The timeline of a slot under these terms; grace ends with the slot at the latest, and a hold with the grace."""
         grace = min(terms.grace, slot.length)
         half = slot.starts_at + grace / 2
         last = slot.starts_at + grace - _LAST_CALL
         deadline = slot.starts_at + grace
         return cls(
-            hold_ends_at=hold_ends_at,
+            hold_ends_at=None if hold_ends_at is None else min(hold_ends_at, deadline),
             remind_at=slot.starts_at - terms.reminder_lead if terms.reminder_lead else None,
             starts_at=slot.starts_at,
             grace_half_at=half,
