@@ -26,7 +26,7 @@ class Timeline:
 
     @classmethod
     def of(cls, slot: Slot, terms: Terms, *, hold_ends_at: datetime | None) -> "Timeline":
-        """The timeline of a slot under these terms; grace ends with the slot at the latest, and a hold with the grace."""
+        """The timeline of a slot under these terms; grace ends with the slot at the latest, a hold with the grace."""
         grace = min(terms.grace, slot.length)
         half = slot.starts_at + grace / 2
         last = slot.starts_at + grace - _LAST_CALL
