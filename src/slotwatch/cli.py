@@ -1,6 +1,7 @@
 """The command line: `slotwatch <command>`. Heavy things are imported inside the commands, so that help is instant."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
@@ -82,6 +83,18 @@ def check() -> int:
     from slotwatch.processes.schema import run_check
 
     return run_check()
+
+
+@notices.command
+def preview(
+    *, to: Annotated[Path | None, Parameter(help="Write them as files into this folder instead.")] = None
+) -> None:
+    """Show every kind of message in every language, in the browser."""
+    from slotwatch.outbox.preview import run_preview
+    from slotwatch.processes.session import read_settings
+
+    settings = read_settings()
+    print(run_preview(settings.templates, f"{settings.notices.frontend_url}/inbox/preview", to=to))  # noqa: T201
 
 
 @notices.command

@@ -24,6 +24,7 @@ from slotwatch.domain.errors import SlotwatchError
 from slotwatch.domain.notices import Channel
 from slotwatch.engine.advance import AdvanceSettings
 from slotwatch.outbox.settings import NoticeSettings, SenderSettings
+from slotwatch.outbox.template_settings import TemplateSettings
 from slotwatch.storage.database import DatabaseSettings
 from slotwatch.storage.embedded import EmbeddedSettings
 from slotwatch.usecases.desk import BookingSettings
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     advance: AdvanceSettings
     booking: BookingSettings
     notices: NoticeSettings
+    templates: TemplateSettings
     senders: SenderSettings
     smtp: SmtpSettings
     smtp2: SecondSmtpSettings

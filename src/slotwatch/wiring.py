@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
     from slotwatch.channels.receipts import Translator
+    from slotwatch.outbox.notice_tokens import NoticeTokens
+    from slotwatch.outbox.render import Renderer
     from slotwatch.web.api.webhooks import Receivers
     from slotwatch.web.auth import TokenSigner
     from slotwatch.web.pages.town import TownGuide
@@ -38,8 +40,10 @@ __all__ = [
     "build_heart",
     "build_hints",
     "build_listener",
+    "build_notice_tokens",
     "build_provider",
     "build_receivers",
+    "build_renderer",
     "build_senders",
     "build_signer",
     "build_web",
@@ -110,7 +114,8 @@ def build_channels(settings: Settings, database: Database, clock: Clock) -> list
 
 
 def build_senders(settings: Settings, channels: Sequence[Channel], database: Database, clock: Clock) -> list[Sender]:
-    """One sender per channel."""
+    """One sender per channel, all with one renderer."""
+    renderer = build_renderer(settings)
     return [
         Sender(
             channel,
@@ -119,9 +124,27 @@ def build_senders(settings: Settings, channels: Sequence[Channel], database: Dat
             settings.senders,
             enabled=settings.channels,
             frontend_url=settings.notices.frontend_url,
+            write=renderer.message,
         )
         for channel in channels
     ]
+
+
+def build_renderer(settings: Settings) -> Renderer:
+    """Puts notices into words; reads and checks every template. Raises TemplateFault."""
+    from slotwatch.channels.mail import parse_sender
+    from slotwatch.outbox.render import Renderer
+
+    sender = settings.smtp.sender
+    organizer = parse_sender(sender).address if sender else ""
+    return Renderer(settings.templates, tokens=build_notice_tokens(settings), organizer=organizer)
+
+
+def build_notice_tokens(settings: Settings) -> NoticeTokens:
+    """Signs the links to countdown and calendar file, with a key that all processes with our signing key share."""
+    from slotwatch.outbox.notice_tokens import NoticeTokens
+
+    return NoticeTokens(build_signer(settings).derived_key("notice tokens"))
 
 
 def build_worker(settings: Settings, database: Database, clock: Clock, *, on_moved: Callable[[], None]) -> Worker:
@@ -189,6 +212,7 @@ def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> 
     """The web application; `town` adds the page of the demo town."""
     # A worker needs no web framework.
     from slotwatch.web.app import create_app
+    from slotwatch.web.pages.notices import notice_pages, preview_pages
     from slotwatch.web.pages.start import Link
     from slotwatch.web.pages.town import town_pages
 
@@ -203,6 +227,8 @@ def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> 
         receivers=receivers,
         background=[receivers.book.run] if receivers else [],
     )
-    for page in town_pages(desk, town) if town else []:
+    pages = notice_pages(desk, build_notice_tokens(settings), settings.notices.frontend_url)
+    pages += preview_pages(lambda: build_renderer(settings))
+    for page in [*pages, *(town_pages(desk, town) if town else [])]:
         app.register(page)
     return app

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 
 from slotwatch.channels import Channel as Provider
+from slotwatch.channels import Message
 from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.notices import Channel, DeliveryState
 from slotwatch.outbox.claim import Claimed, claim
@@ -46,6 +47,7 @@ class Sender:
     """The one sender of a channel in this process; other processes may run theirs beside it.
 
     `enabled` are the channels that are switched on: a fallback goes to one of them. Links lead to `frontend_url`.
+    `write` makes the message of a delivery.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Sender:
         *,
         enabled: Collection[Channel],
         frontend_url: str,
+        write: Callable[[Claimed, str], Message] = compose,
     ) -> None:
         self.channel = Channel(provider.name)
         self.wake = asyncio.Event()
@@ -66,6 +69,7 @@ class Sender:
         self._settings = settings
         self._enabled = frozenset(enabled)
         self._frontend_url = frontend_url
+        self._write = write
         self._stop = asyncio.Event()
         self._slots = asyncio.Semaphore(provider.concurrency)
         self._random = random.Random()  # noqa: S311  # jitter, not a secret
@@ -178,7 +182,7 @@ class Sender:
         stale = before_sending(delivery, self._enabled, delivery.claimed_at, voice_from=self._settings.voice_from)
         if stale is not None:
             return stale
-        message = compose(delivery, self._frontend_url)
+        message = self._write(delivery, self._frontend_url)
         outcome = await self._provider.send(message, timeout=self._settings.timeout_seconds)
         now: datetime = delivery.claimed_at + timedelta(seconds=monotonic() - began)
         return after_try(delivery, outcome, now=now, jitter=self._random.random(), enabled=self._enabled)

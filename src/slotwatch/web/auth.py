@@ -1,6 +1,7 @@
 """Who is calling: bearer tokens, signed by our own key or by an OIDC issuer, and the roles that they carry."""
 
 import hashlib
+import hmac
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -96,6 +97,11 @@ class TokenSigner:
         self._key = key
         self.kid = key.thumbprint()
         self.public = KeySet([OKPKey.import_key(key.as_dict(private=False), {"kid": self.kid})])
+
+    def derived_key(self, purpose: str) -> bytes:
+        """32 bytes for another use of this key; they tell nothing about it."""
+        secret = self._key.as_dict(private=True)["d"]
+        return hmac.digest(str(secret).encode(), purpose.encode(), hashlib.sha256)
 
     def issue(
         self,

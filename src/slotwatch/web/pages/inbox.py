@@ -19,7 +19,7 @@ __all__ = ["INBOX_ROUTES"]
 
 _PAGE_SIZE = 50
 _HTML_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups"
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; sandbox allow-popups"
     " allow-popups-to-escape-sandbox; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 )
 
