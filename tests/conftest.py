@@ -46,8 +46,8 @@ def template(server: EmbeddedPostgres) -> str:
 async def database_url(server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
     """A fresh database of its own for this test; dropped afterwards."""
     name = f"test_{next(_names)}"
-    admin = await asyncpg.connect(server.url)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    admin = await asyncpg.connect(server.superuser_url)  # an owner may not drop what autovacuum is looking at
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER slotwatch STRATEGY file_copy")
     yield server.url.rsplit("/", 1)[0] + f"/{name}"
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()

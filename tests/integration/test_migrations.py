@@ -22,8 +22,8 @@ _UPGRADE = "import asyncio, sys; from slotwatch.storage import migrate; asyncio.
 @pytest.fixture
 async def empty_url(server: EmbeddedPostgres) -> AsyncIterator[str]:
     """A database without any schema."""
-    admin = await asyncpg.connect(server.url)
-    await admin.execute("CREATE DATABASE test_empty")
+    admin = await asyncpg.connect(server.superuser_url)
+    await admin.execute("CREATE DATABASE test_empty OWNER slotwatch")
     yield server.url.rsplit("/", 1)[0] + "/test_empty"
     await admin.execute("DROP DATABASE test_empty WITH (FORCE)")
     await admin.close()

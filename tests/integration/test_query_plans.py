@@ -93,7 +93,7 @@ def grown(server: EmbeddedPostgres, template: str) -> Iterator[str]:
     url = server.url.rsplit("/", 1)[0] + "/grown"
     asyncio.run(_grow(url))
     yield url
-    asyncio.run(_admin(server.url, "DROP DATABASE grown WITH (FORCE)"))
+    asyncio.run(_admin(server.superuser_url, "DROP DATABASE grown WITH (FORCE)"))
 
 
 async def _admin(url: str, sql: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
@@ -15,9 +15,10 @@ import asyncpg
 
 from slotwatch.domain.errors import Unavailable
 from slotwatch.storage import migrate
-from slotwatch.storage.database import CONNECTION_ERRORS
+from slotwatch.storage.database import CONNECTION_ERRORS, drop_database
 from slotwatch.storage.embedded import EmbeddedPostgres, EmbeddedSettings
 from slotwatch.storage.embedded_cluster import OWNER
+from slotwatch.storage.statements import Connection
 
 __all__ = ["scratch_database"]
 
@@ -38,7 +39,9 @@ def scratch_database(server_url: str | None) -> Iterator[str]:
         return
     with TemporaryDirectory(prefix="slotwatch-bench-", dir=_folder_on_disk()) as folder:  # noqa: SIM117
         with EmbeddedPostgres(EmbeddedSettings(data_dir=folder)) as server:
-            asyncio.run(_run(server.superuser_url, f"GRANT pg_checkpoint TO {OWNER}"))  # see seed.settle
+            asyncio.run(
+                _run(server.superuser_url, lambda conn: conn.execute(f"GRANT pg_checkpoint TO {OWNER}"))
+            )  # see seed.settle
             asyncio.run(migrate.upgrade(server.url))
             yield server.url
 
@@ -46,20 +49,20 @@ def scratch_database(server_url: str | None) -> Iterator[str]:
 @contextmanager
 def _database_on(server_url: str) -> Iterator[str]:
     name = f"slotwatch_bench_{secrets.token_hex(4)}"
-    asyncio.run(_run(server_url, f"CREATE DATABASE {name}"))
+    asyncio.run(_run(server_url, lambda conn: conn.execute(f"CREATE DATABASE {name}")))
     try:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
-        asyncio.run(_run(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
+        asyncio.run(_run(server_url, lambda conn: drop_database(conn, name)))
 
 
-async def _run(url: str, sql: str) -> None:
+async def _run(url: str, work: Callable[[Connection], Awaitable[object]]) -> None:
     try:
         conn = await asyncpg.connect(url, timeout=10)
     except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
         raise Unavailable(f"The database cannot be used: {error or type(error).__name__}") from error
     try:
-        await conn.execute(sql)
+        await work(conn)
     except asyncpg.InsufficientPrivilegeError as error:
         raise Unavailable("A benchmark makes a database of its own: give a role that may create databases.") from error
     finally:

@@ -11,7 +11,7 @@ import asyncpg
 
 from slotwatch.domain.errors import Unavailable
 from slotwatch.storage import migrate
-from slotwatch.storage.database import CONNECTION_ERRORS, Database, DatabaseSettings, connect
+from slotwatch.storage.database import CONNECTION_ERRORS, Database, DatabaseSettings, connect, drop_database
 from slotwatch.storage.embedded import EmbeddedPostgres, EmbeddedSettings
 
 __all__ = ["throwaway_database"]
@@ -64,7 +64,7 @@ async def _beside(url: str) -> AsyncIterator[Database]:
             async with _opened(urlunsplit(urlsplit(url)._replace(path=f"/{name}"))) as own:
                 yield own
         finally:
-            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            await drop_database(admin, name)
     finally:
         await admin.close()
 

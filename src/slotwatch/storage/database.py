@@ -13,7 +13,7 @@ from slotwatch.domain.errors import Unavailable
 from slotwatch.storage.grouping import Grouped
 from slotwatch.storage.statements import Connection, Statement
 
-__all__ = ["CONNECTION_ERRORS", "Database", "DatabaseSettings", "connect"]
+__all__ = ["CONNECTION_ERRORS", "Database", "DatabaseSettings", "connect", "drop_database"]
 
 CONNECTION_ERRORS = (
     OSError,
@@ -145,3 +145,14 @@ def server_settings(settings: DatabaseSettings, name: str) -> dict[str, str]:
 async def prepare_connection(conn: Any) -> None:
     """jsonb as Python values."""
     await conn.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+async def drop_database(admin: Connection, name: str) -> None:
+    """Drop a throw-away database with whoever is still connected to it; `name` is one of ours, not a stranger's.
+
+    FORCE is refused to an owner while autovacuum is at work there. A plain DROP sends autovacuum away by itself.
+    """
+    try:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    except asyncpg.InsufficientPrivilegeError:
+        await admin.execute(f"DROP DATABASE {name}")
