@@ -27,6 +27,7 @@ __all__ = ["CheckInSize", "measure_check_in"]
 _CHECK = load_sql(__package__, "check_check_in.sql")
 
 _TARGET = 0.8
+_PAUSE = timedelta(seconds=0.5)  # so that no side pays for the connections that the one before it closes
 _WARM_UP = 4  # check-ins of each connection before the measurement, so that statements are prepared
 _ATTEMPT = CheckInAttempt(CheckInMethod.APP)
 
@@ -129,6 +130,7 @@ async def _rounds(size: CheckInSize, steps: Steps, sides: _Sides) -> list[dict[s
         steps.begin(f"round {number} of {size.rounds}")
         rates = []
         for side in (sides.pgbench, sides.use_case, sides.http):
+            await DatabaseClock().wait(_PAUSE)
             rates.append(size.a_round / await side(size.connections, size.each, done))
             done += size.a_round
         limit, ours, http = rates
