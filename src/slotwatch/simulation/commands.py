@@ -1,6 +1,7 @@
 """The command `slotwatch simulate`: told stories, and whole towns."""
 
 import logging
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -65,6 +66,7 @@ def _run(main: Any) -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who is told to stop cleans up, too
     if sys.platform == "win32":
         return int(asyncio.run(main))
     import uvloop

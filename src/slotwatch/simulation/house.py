@@ -5,16 +5,19 @@ until shortly before; only inside an outage that the simulation wants are they n
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from slotwatch.channels import Channel as Provider
+from slotwatch.channels import Message
 from slotwatch.domain.notices import Channel, DeliveryState
 from slotwatch.engine.advance import Advancer, AdvanceReport, AdvanceSettings
 from slotwatch.engine.audit import Auditor, AuditReport
 from slotwatch.engine.clean import Cleaner
 from slotwatch.engine.outages import BEAT_EVERY, Heart
+from slotwatch.outbox.claim import Claimed
+from slotwatch.outbox.compose import compose
 from slotwatch.outbox.sender import Sender
 from slotwatch.outbox.settings import SenderSettings
 from slotwatch.storage.clock import MovableClock
@@ -50,9 +53,15 @@ class House:
 
     @classmethod
     def built(
-        cls, database: Database, clock: MovableClock, providers: Sequence[Provider], *, workers: int = 1
+        cls,
+        database: Database,
+        clock: MovableClock,
+        providers: Sequence[Provider],
+        *,
+        workers: int = 1,
+        write: Callable[[Claimed, str], Message] = compose,
     ) -> "House":
-        """A house in which every provider's channel is switched on."""
+        """A house in which every provider's channel is switched on; `write` words the messages."""
         channels = [Channel(provider.name) for provider in providers]
         return cls(
             database,
@@ -62,7 +71,7 @@ class House:
             Cleaner(clock),
             (Heart("engine", database, clock), Heart("api", database, clock)),
             tuple(
-                Sender(provider, database, clock, _SENDING, enabled=channels, frontend_url=FRONTEND_URL)
+                Sender(provider, database, clock, _SENDING, enabled=channels, frontend_url=FRONTEND_URL, write=write)
                 for provider in providers
             ),
         )
