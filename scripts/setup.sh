@@ -55,7 +55,8 @@ make_venv() {
 
 install_python_packages() {
     echo "setup: installing Python packages from requirements.lock (the first time takes a minute or two)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+    # --no-deps: the lock is complete; left to resolve, older pips want a newer package[extra] than the lock's and stop.
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 }
 
