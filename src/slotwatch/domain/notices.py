@@ -43,8 +43,10 @@ class Channel(StrEnum):
 
     EMAIL = "email"
     SMS = "sms"
+    PUSH = "push"  # to the driver's browsers
     WHATSAPP = "whatsapp"
     VOICE = "voice"
+    WEBHOOK = "webhook"  # to the operator's own app
 
 
 USUAL_CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})

@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from slotwatch.domain.lifecycle import FINAL_STATES, LIVE_STATES, State, Step
 from slotwatch.domain.money import Account, Entry, PaymentStatus
 from slotwatch.storage import schema_outbox as _outbox  # noqa: F401  # its tables belong to the metadata
+from slotwatch.storage import schema_people as _people  # noqa: F401
 from slotwatch.storage.schema_base import at_column, id_column, metadata, one_of
 
 __all__ = ["metadata"]
@@ -35,27 +36,6 @@ __all__ = ["metadata"]
 def _listed(states: tuple[State, ...]) -> str:
     return ", ".join(f"'{state}'" for state in states)
 
-
-Table(
-    "vendor",
-    metadata,
-    id_column(),
-    Column("name", Text, nullable=False),
-    Column("terms", JSONB, nullable=False, server_default="{}"),
-    at_column("created_at"),
-)
-
-Table(
-    "driver",
-    metadata,
-    id_column(),
-    Column("subject", Text, nullable=False, unique=True),
-    Column("name", Text),
-    Column("email", Text),
-    Column("phone", Text),
-    Column("preferences", JSONB, nullable=False, server_default="{}"),
-    at_column("created_at"),
-)
 
 Table(
     "station",
@@ -69,6 +49,10 @@ Table(
     Column("zone", Text, nullable=False),
     Column("opening_hours", JSONB, nullable=False, server_default="[]"),
     at_column("created_at"),
+    Column("rotating_code", Boolean, nullable=False, server_default="false"),  # its screen shows a code that changes
+    Column("check_in_radius_m", Integer),  # how near one must be to check in by code; null: anywhere
+    at_column("removed_at", nullable=True),  # bookings keep their station; nobody books it any more
+    CheckConstraint("check_in_radius_m BETWEEN 20 AND 10000", name="radius"),
 )
 
 Table(
@@ -82,6 +66,7 @@ Table(
     Column("price_per_hour", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     at_column("created_at"),
+    at_column("removed_at", nullable=True),
     UniqueConstraint("station_id", "label"),
     CheckConstraint("price_per_hour >= 0", name="price"),
 )

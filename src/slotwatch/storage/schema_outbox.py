@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from slotwatch.domain.notices import Channel, DeliveryState
 from slotwatch.storage.schema_base import at_column, id_column, metadata, one_of
@@ -24,14 +26,18 @@ notice = Table(
     "notice",
     metadata,
     id_column(),
-    Column("booking_id", BigInteger, nullable=False),
+    Column("booking_id", BigInteger),  # null: about no booking, such as a sign-in code; then it names its recipient
     Column("kind", Text, nullable=False),
     Column("occasion", Text, nullable=False),
     Column("epoch", SmallInteger, nullable=False),
     at_column("valid_until"),
     at_column("created_at"),
+    Column("recipient", JSONB),  # domain/notices.py: Recipient
+    Column("facts", JSONB),
     UniqueConstraint("booking_id", "kind", "occasion", "epoch"),
+    CheckConstraint("(booking_id IS NULL) = (recipient IS NOT NULL)", name="about"),
 )
+Index("notice_own_idx", notice.c.kind, notice.c.occasion, unique=True, postgresql_where=text("booking_id IS NULL"))
 
 delivery = Table(
     "delivery",
@@ -52,6 +58,7 @@ delivery = Table(
     Column("vendor_id", BigInteger),
     Column("station_id", BigInteger),
     at_column("slot_starts_at", nullable=True),
+    Column("handed_over", Integer),  # the lease under which a provider was last given it
     PrimaryKeyConstraint("notice_id", "channel"),
     one_of("channel", Channel),
     one_of("state", DeliveryState),
@@ -138,4 +145,16 @@ Table(
     Column("text", Text, nullable=False),
     Column("html", Text),
     at_column("at"),
+)
+
+# What a vendor's messages cost on one day (UTC), in minor units of the house's currency.
+Table(
+    "spend",
+    metadata,
+    Column("vendor_id", BigInteger, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    PrimaryKeyConstraint("vendor_id", "day", "channel"),
 )
