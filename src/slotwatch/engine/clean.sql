@@ -1,6 +1,6 @@
 -- name: clean: forfeits whose hold has passed become final; deliveries that nobody sent in time are missed; old rows go.
 -- guard: a forfeit with an open dispute waits; only pending deliveries without a running lease are closed.
--- index: booking_forfeit_idx, delivery_claim_idx, idempotency_created_idx
+-- index: booking_forfeit_idx, delivery_claim_idx, idempotency_created_idx, notice_own_idx; a day of codes
 WITH clock AS MATERIALIZED (
     SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now
 ), final AS (
@@ -28,6 +28,16 @@ WITH clock AS MATERIALIZED (
     DELETE FROM audit_run USING clock WHERE at < clock.now - interval '7 days' RETURNING id
 ), receipts AS (
     DELETE FROM receipt USING clock WHERE at < clock.now - interval '30 days'
+), codes AS (  -- what a code was told by; the code itself was of use for minutes
+    DELETE FROM notice USING clock
+     WHERE booking_id IS NULL AND kind = 'sign_in_code' AND valid_until < clock.now - interval '1 day'
+    RETURNING id
+), sent_codes AS (
+    DELETE FROM delivery USING codes WHERE notice_id = codes.id
+), tried_codes AS (
+    DELETE FROM attempt USING codes WHERE notice_id = codes.id
+), stale_codes AS (
+    DELETE FROM sign_in_code USING clock WHERE ends_at < clock.now - interval '1 day'
 )
 SELECT (SELECT now FROM clock) AS now, (SELECT count(*) FROM final) AS forfeits_final,
        (SELECT count(*) FROM missed) AS missed, (SELECT count(*) FROM keys) AS keys,

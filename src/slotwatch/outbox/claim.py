@@ -32,7 +32,7 @@ class Claimed:
     occasion: str
     valid_until: datetime
     claimed_at: datetime
-    facts: Mapping[str, Any]  # the booking, its station, connector and driver, as the claim statement names them
+    facts: Mapping[str, Any]  # the booking with its station, connector and driver, as the claim statement names them
 
     @property
     def key(self) -> str:
@@ -45,13 +45,18 @@ class Claimed:
         return NOTICE_RULES[self.kind]
 
     @property
-    def state(self) -> State:
-        """Where the booking stood when the delivery was claimed."""
-        return State(self.facts["state"])
+    def state(self) -> State | None:
+        """Where the booking stood when the delivery was claimed; None: it is about no booking."""
+        return None if self.facts["state"] is None else State(self.facts["state"])
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What the notice itself brings along; kinds about no booking have nothing else."""
+        return self.facts.get("told") or {}
 
     @property
     def address(self) -> str | None:
-        """Where this channel reaches the driver, if it does."""
+        """Where this channel reaches the person, if it does."""
         address: str | None = self.facts["email" if self.channel is Channel.EMAIL else "phone"]
         return address
 

@@ -23,7 +23,7 @@ WITH outcome AS (
            slot_starts_at = b.starts_at
       FROM outcome AS o
       JOIN notice AS n ON n.id = o.notice_id
-      JOIN booking AS b ON b.id = n.booking_id
+      LEFT JOIN booking AS b ON b.id = n.booking_id
      WHERE d.notice_id = o.notice_id AND d.channel = :channel AND d.lease = o.lease AND d.state = 'pending'
     RETURNING d.notice_id, o.fallback, o.urgency
 ), tried AS (

@@ -27,7 +27,8 @@ __all__ = ["SendReport", "Sender"]
 _log = structlog.get_logger(__name__)
 
 _STATE = Statement(
-    "SELECT state, coalesce(:now::timestamptz, clock_timestamp()) AS now FROM booking WHERE id = :booking_id"
+    "SELECT (SELECT state FROM booking WHERE id = :booking_id) AS state,"
+    " coalesce(:now::timestamptz, clock_timestamp()) AS now"
 )
 _FRESH_SECONDS = 1.0  # a claim older than this is looked at again before it is sent
 _POLL = timedelta(seconds=1)
@@ -172,7 +173,7 @@ class Sender:
         """The delivery with the booking's state and the time of now: it had to queue behind others."""
         async with self._database.connection() as conn:
             row = await _STATE.fetchrow(conn, booking_id=delivery.facts["booking_id"], now=self._clock.fixed)
-        assert row is not None, "bookings are never deleted"
+        assert row is not None
         return replace(delivery, facts={**delivery.facts, "state": row["state"]}, claimed_at=row["now"])
 
     async def _tried(self, delivery: Claimed, claimed: float) -> Verdict:

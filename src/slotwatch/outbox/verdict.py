@@ -48,7 +48,7 @@ def before_sending(
     """
     if now > delivery.valid_until:
         return Verdict(DeliveryState.MISSED, "its time had passed before it could be sent")
-    if delivery.state not in delivery.rule.true_in:
+    if delivery.rule.is_about_booking and delivery.state not in delivery.rule.true_in:
         return Verdict(DeliveryState.SUPPRESSED, f"no longer true: the booking is {delivery.state}")
     if delivery.arrived_by is not None:
         return Verdict(DeliveryState.SUPPRESSED, f"not needed: it arrived by {delivery.arrived_by}")

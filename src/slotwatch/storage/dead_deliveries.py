@@ -49,7 +49,7 @@ class DeadDelivery:
     error: str | None
     sent_at: datetime | None
     kind: str
-    booking_id: int
+    booking_id: int | None  # None: about no booking
     created_at: datetime
     valid_until: datetime
 

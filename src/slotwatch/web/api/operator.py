@@ -43,7 +43,7 @@ class DeadDeliveryOut(Out):
     """A delivery that failed for good (`failed`) or on which slotwatch failed three times (`set_aside`)."""
 
     id: str
-    booking_id: str
+    booking_id: str | None
     kind: str
     channel: str
     state: str
@@ -195,7 +195,7 @@ async def _forget() -> Answer | None:
 def _json(dead: DeadDelivery) -> DeadDeliveryOut:
     return DeadDeliveryOut(
         id=dead.key,
-        booking_id=booking_ref(dead.booking_id),
+        booking_id=None if dead.booking_id is None else booking_ref(dead.booking_id),
         kind=dead.kind,
         channel=dead.channel,
         state=dead.state,
