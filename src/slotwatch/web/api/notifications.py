@@ -15,7 +15,7 @@ from slotwatch.web.contract import ApiRequest, Operation, declared, read_body, r
 from slotwatch.web.once import Answer, once
 from slotwatch.web.problems import FieldError, FieldsRefused
 
-__all__ = ["NOTIFICATION_ROUTES"]
+__all__ = ["NOTIFICATION_ROUTES", "Preferences", "check_quiet_hours", "read_preferences"]
 
 _PATH = "/api/users/me/notifications"
 _WallTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
@@ -51,14 +51,14 @@ async def show_preferences(request: ApiRequest) -> Response[bytes]:
     """GET /api/users/me/notifications."""
     desk: Desk = request.app.state.desk
     async with desk.database.connection() as conn:
-        return reply(_preferences(await load_preferences(conn, request.user.subject)))
+        return reply(read_preferences(await load_preferences(conn, request.user.subject)))
 
 
 @put(_PATH, opt=declared(Operation("Choose how you are told", Preferences, "Drivers", body=Preferences)))
 async def choose_preferences(request: ApiRequest) -> Response[bytes]:
     """PUT /api/users/me/notifications."""
     wanted = await read_body(request, Preferences)
-    _check_zone(wanted.quiet_hours)
+    check_quiet_hours(wanted.quiet_hours)
     desk: Desk = request.app.state.desk
 
     async def work() -> Answer:
@@ -72,7 +72,7 @@ async def choose_preferences(request: ApiRequest) -> Response[bytes]:
     return await once(request, work, recall)
 
 
-def _preferences(stored: dict[str, Any]) -> Preferences:
+def read_preferences(stored: dict[str, Any]) -> Preferences:
     """What was stored; what cannot be read (an older program's) counts as not chosen."""
     try:
         return msgspec.convert(stored, Preferences)
@@ -80,7 +80,8 @@ def _preferences(stored: dict[str, Any]) -> Preferences:
         return Preferences()
 
 
-def _check_zone(quiet: QuietHours | None) -> None:
+def check_quiet_hours(quiet: QuietHours | None) -> None:
+    """Raise FieldsRefused for a zone that is none, and for hours that never end."""
     if quiet is None:
         return
     try:
