@@ -58,7 +58,8 @@ class StationTimes:
 
     def long_zone(self, instant: datetime) -> str:
         """`Central European Standard Time (UTC+1)`."""
-        return time_words.long_zone(instant, self.zone, self.spoken)
+        words = time_words.long_zone(instant, self.zone, self.spoken)
+        return "UTC" if words == "UTC (UTC)" else words
 
     def length(self, span: timedelta) -> str:
         """`90 minutes`."""

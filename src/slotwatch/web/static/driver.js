@@ -11,7 +11,7 @@
     const minutes = Math.floor(seconds / 60);
     const hours = Math.floor(seconds / 3600);
     if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-    if (hours >= 1) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
+    if (hours >= 1) return `${hours}:${String(minutes % 60).padStart(2, "0")} h`;
     return `${minutes}:${String(seconds % 60).padStart(2, "0")}`;
   };
 

@@ -191,7 +191,9 @@ def money_sentence(status: PaymentStatus, amount: str, refunded: str) -> str:
         PaymentStatus.NOT_REQUIRED: "",
         PaymentStatus.AWAITED: f"{amount} to pay.",
         PaymentStatus.PAID: f"You paid {amount}.",
-        PaymentStatus.FORFEIT_HELD: f"{amount} is not refunded, as the terms say; it is held until you could object.",
+        PaymentStatus.FORFEIT_HELD: (
+            f"{amount} is not refunded, as the terms say. It is kept aside for a day, and longer if you dispute it."
+        ),
         PaymentStatus.FORFEITED: f"{amount} is not refunded, as the terms say.",
         PaymentStatus.REFUNDED: f"{amount} goes back to you.",
         PaymentStatus.PARTLY_REFUNDED: f"{refunded} of {amount} goes back to you.",
@@ -209,12 +211,12 @@ def _left(left: timedelta) -> str:
     """As the script ticks on.
 
     >>> _left(timedelta(seconds=754)), _left(timedelta(hours=3, minutes=5)), _left(timedelta(days=2, hours=4))
-    ('12:34', '3 h 05 min', '2 d 4 h')
+    ('12:34', '3:05 h', '2 d 4 h')
     """
     seconds = -int(-left.total_seconds() // 1)
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
     if days >= 1:
         return f"{days} d {hours % 24} h"
     if hours >= 1:
-        return f"{hours} h {minutes % 60:02} min"
+        return f"{hours}:{minutes % 60:02} h"
     return f"{minutes}:{seconds % 60:02}"

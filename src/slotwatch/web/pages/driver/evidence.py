@@ -41,7 +41,7 @@ _MONEY = {
     "earned": "The vendor earned it",
     "refunded": "It went back to you",
     "kept": "Kept by the vendor, as the terms say",
-    "forfeit_held": "Set aside as a no-show's, until you could object",
+    "forfeit_held": "Kept aside: for a day, and while you dispute it",
     "forfeited": "Went to the vendor as a no-show's",
 }
 
