@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.money import Money, PaymentStatus
-from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind, NoticeRule
+from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind, NoticeRule, Urgency
 from slotwatch.domain.quiet_hours import QuietHours
 from slotwatch.domain.terms import Terms
 from slotwatch.storage.clock import Clock
@@ -32,6 +32,8 @@ class Claimed:
     occasion: str
     valid_until: datetime
     claimed_at: datetime
+    handed_over: int | None = None  # an earlier lease under which a provider was given it, and no answer is on record
+    turn: int = 0  # the vendor whose turn it was
     facts: Mapping[str, Any]  # the booking, its station, connector and driver, as the claim statement names them
 
     @property
@@ -107,9 +109,23 @@ class Claimed:
         return Terms.from_dict(self.facts["terms"])
 
 
-async def claim(conn: Connection, clock: Clock, channel: Channel, *, limit: int, lease_for: timedelta) -> list[Claimed]:
-    """Lease up to `limit` deliveries of one channel, the most urgent first; they are due again when it lapses."""
-    rows = await _CLAIM.fetch(conn, now=clock.fixed, channel=channel, limit=limit, lease_for=lease_for)
+async def claim(
+    conn: Connection, clock: Clock, channel: Channel, *, limit: int, lease_for: timedelta, last: int = -1
+) -> list[Claimed]:
+    """Lease up to `limit` deliveries of one channel, the most urgent first; they are due again when it lapses.
+
+    They are of one urgency; vendors take turns, beginning after vendor `last`. Fewer than `limit` does not mean that
+    nothing else waits; none does.
+    """
+    rows = await _CLAIM.fetch(
+        conn,
+        now=clock.fixed,
+        channel=channel,
+        limit=limit,
+        lease_for=lease_for,
+        last=last,
+        least_urgent=int(max(Urgency)),
+    )
     return [
         Claimed(
             notice_id=row["notice_id"],
@@ -121,6 +137,8 @@ async def claim(conn: Connection, clock: Clock, channel: Channel, *, limit: int,
             occasion=row["occasion"],
             valid_until=row["valid_until"],
             claimed_at=row["now"],
+            handed_over=row["handed_over"],
+            turn=row["turn"],
             facts=row,
         )
         for row in rows
