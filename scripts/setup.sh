@@ -62,10 +62,9 @@ install_python_packages() {
 
 new_enough_node() { "$1" -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' >/dev/null 2>&1; }
 
-install_node_packages() { # test servers only; the product needs no Node.js
-    [ -f package-lock.json ] || return 0
+install_node_packages() { # what the pages load, and test servers; slotwatch runs without Node.js
     rm -f .venv/bin/node
-    echo "setup: installing test servers from package-lock.json"
+    echo "setup: installing what the pages load, and test servers, from package-lock.json"
     if new_enough_node node && command -v npm >/dev/null 2>&1; then
         npm ci --silent --ignore-scripts
     else # the wheel brings node; its npm start script is not runnable as it is, so call what is behind it
@@ -74,6 +73,15 @@ install_node_packages() { # test servers only; the product needs no Node.js
         ln -s "$wheel/bin/node" .venv/bin/node
         PATH="$PWD/.venv/bin:$PATH" .venv/bin/node "$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --silent --ignore-scripts
     fi
+}
+
+place_page_files() { # third-party files that browsers load: installed, never committed
+    target=src/slotwatch/web/static/third_party
+    mkdir -p "$target"
+    for file in @picocss/pico/css/pico.min.css htmx.org/dist/htmx.min.js htmx.org/dist/ext/hx-sse.min.js \
+        uplot/dist/uPlot.iife.min.js uplot/dist/uPlot.min.css; do
+        cp "node_modules/$file" "$target/"
+    done
 }
 
 wanted=$(fingerprint)
@@ -87,5 +95,6 @@ rm -f "$stamp"
 if ! .venv/bin/python -c 'import pip' >/dev/null 2>&1; then make_venv; fi
 install_python_packages
 install_node_packages
+place_page_files
 echo "$wanted" >"$stamp"
 echo "setup: done"

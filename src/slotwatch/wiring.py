@@ -122,6 +122,7 @@ def build_senders(settings: Settings, channels: Sequence[Channel], database: Dat
             database,
             clock,
             settings.senders,
+            caps=settings.caps,
             enabled=settings.channels,
             frontend_url=settings.notices.frontend_url,
             write=renderer.message,
@@ -226,6 +227,7 @@ def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> 
         links=[of_town] if town else [],
         receivers=receivers,
         background=[receivers.book.run] if receivers else [],
+        frontend_url=settings.notices.frontend_url,
     )
     pages = notice_pages(desk, build_notice_tokens(settings), settings.notices.frontend_url)
     pages += preview_pages(lambda: build_renderer(settings))

@@ -1,20 +1,15 @@
 """Which channel steps in when one fails: along a line that never turns back, and that two senders cannot lock up."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 from slotwatch.domain.notices import Channel, DeliveryState
 from slotwatch.outbox.claim import Claimed, claim
-from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.record import record
 from slotwatch.outbox.verdict import Verdict
 from slotwatch.storage.statements import Connection
-from slotwatch.usecases.desk import Desk
 from tests.conftest import Town
-from tests.integration.test_receipts import said
 from tests.support.crew import Crew
-from tests.support.provider import Provider, refusing
 
 LEASE = timedelta(seconds=30)
 MINUTE = timedelta(minutes=1)

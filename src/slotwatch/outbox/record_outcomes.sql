@@ -56,9 +56,9 @@ WITH outcome AS (
         ON CONFLICT (vendor_id, day, channel)
         DO UPDATE SET messages = s.messages + excluded.messages, amount = s.amount + excluded.amount
 ), counted AS (
-    INSERT INTO recipient_day AS r (channel, address, day, messages)
-    SELECT :channel, paid_to, (:at AT TIME ZONE 'UTC')::date, count(*)
+    INSERT INTO recipient_day AS r (address, day, messages)
+    SELECT paid_to, (:at AT TIME ZONE 'UTC')::date, count(*)
       FROM written WHERE paid_to IS NOT NULL GROUP BY paid_to ORDER BY paid_to
-        ON CONFLICT (channel, address, day) DO UPDATE SET messages = r.messages + excluded.messages
+        ON CONFLICT (address, day) DO UPDATE SET messages = r.messages + excluded.messages
 )
 SELECT notice_id FROM written

@@ -43,7 +43,8 @@ _NOTE = Statement(
     "WITH noted AS (INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)"
     " VALUES (:id, :kind, '', 0, :valid_until, :at) RETURNING id)"
     " INSERT INTO delivery (notice_id, channel, state, urgency, vendor_id, station_id, slot_starts_at, next_attempt_at)"
-    " SELECT noted.id, channel, 'pending', :urgency, :vendor_id, :station_id, :starts_at, :at FROM noted CROSS JOIN unnest(:channels::text[]) AS channel"
+    " SELECT noted.id, channel, 'pending', :urgency, :vendor_id, :station_id, :starts_at, :at"
+    " FROM noted CROSS JOIN unnest(:channels::text[]) AS channel"
 )
 _COUNT_LIVE = Statement(
     "SELECT count(*) FROM booking WHERE driver_id = :driver_id AND state = ANY (:states) AND ends_at > :now"

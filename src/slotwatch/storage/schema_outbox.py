@@ -152,11 +152,10 @@ Table(
 recipient_day = Table(
     "recipient_day",
     metadata,
-    Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("day", Date, nullable=False),
     Column("messages", Integer, nullable=False),
-    PrimaryKeyConstraint("channel", "address", "day"),
+    PrimaryKeyConstraint("address", "day"),
 )
 Index("recipient_day_day_idx", recipient_day.c.day)
 

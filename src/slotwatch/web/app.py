@@ -21,11 +21,15 @@ from slotwatch.web.drivers import DriverBook
 from slotwatch.web.headers import add_security_headers
 from slotwatch.web.health import show_health, show_ready
 from slotwatch.web.metrics import Metrics, show_metrics
+from slotwatch.web.pages.driver import DRIVER_PAGES, OPEN_PAGES
 from slotwatch.web.pages.inbox import GUARDS, INBOX_ROUTES
+from slotwatch.web.pages.operator import OPERATOR_PAGES
 from slotwatch.web.pages.rendering import send_static_file
 from slotwatch.web.pages.start import Link, show_booking_page, show_docs, show_openapi, show_start
+from slotwatch.web.pages.vendor import MANAGER_PAGES, OWNER_PAGES, VENDOR_PAGES
 from slotwatch.web.problems import answer_problem
 from slotwatch.web.settings import WebSettings
+from slotwatch.web.visitors import Door, let_in
 
 __all__ = ["Background", "create_app"]
 
@@ -47,9 +51,10 @@ def create_app(
     background: Sequence[Background] = (),
     authenticator: Authenticator | None = None,
     receivers: Receivers | None = None,
+    frontend_url: str = "http://127.0.0.1:8080",
 ) -> Litestar:
     """The application. `has_inbox` shows the local inbox; `links` are added to the start page; `receivers` take what
-    providers report."""
+    providers report; browsers reach the pages at `frontend_url`."""
     metrics = Metrics(desk)
     state = State(
         {
@@ -62,6 +67,9 @@ def create_app(
             "inbox_open": web.inbox_open,
             "needed_schema": None,
             "openapi": None,
+            "page_key": signer.derived_key("page forms"),
+            "code_key": signer.derived_key("sign-in codes"),
+            "frontend_url": frontend_url,
         }
     )
     return Litestar(
@@ -74,6 +82,7 @@ def create_app(
             Router("/", before_request=only(Role.VENDOR), route_handlers=[*VENDOR_ROUTES]),
             Router("/", before_request=only(Role.OPERATOR), route_handlers=[*OPERATOR_ROUTES]),
             Router("/", guards=[*GUARDS], route_handlers=[*INBOX_ROUTES] if has_inbox else []),
+            *_page_routers(),
             *WEBHOOK_ROUTES,
             *(show_start, show_docs, show_openapi, show_booking_page, send_static_file),
             *(show_health, show_ready, show_metrics),
@@ -87,6 +96,19 @@ def create_app(
         before_send=[add_security_headers, metrics.count_request],
         lifespan=[_beside(state, background)],
     )
+
+
+def _page_routers() -> list[Router]:
+    """The pages by whom they are for."""
+    pages = (
+        (Door.ANYONE, OPEN_PAGES),
+        (Door.DRIVER, DRIVER_PAGES),
+        (Door.VENDOR, VENDOR_PAGES),
+        (Door.MANAGER, MANAGER_PAGES),
+        (Door.OWNER, OWNER_PAGES),
+        (Door.OPERATOR, OPERATOR_PAGES),
+    )
+    return [Router("/", before_request=let_in(door), route_handlers=[*handlers]) for door, handlers in pages]
 
 
 def _links(*, has_inbox: bool) -> list[Link]:

@@ -13,12 +13,14 @@ from litestar.exceptions import HTTPException
 
 from slotwatch.domain import errors
 from slotwatch.storage.migrate import SchemaMismatch
+from slotwatch.web.pages.rendering import page
 
 __all__ = [
     "STATUSES",
     "FieldError",
     "FieldsRefused",
     "ForbiddenRole",
+    "ForeignForm",
     "ForgedReceipt",
     "IdempotencyInProgress",
     "Internal",
@@ -62,6 +64,12 @@ class Unauthenticated(errors.SlotwatchError):
     """This needs a token: send Authorization: Bearer with one that is valid."""
 
     code = "unauthenticated"
+
+
+class ForeignForm(errors.SlotwatchError):
+    """This form did not come from our own page, or is from an earlier sign-in. Load the page again."""
+
+    code = "foreign_form"
 
 
 class ForgedReceipt(errors.SlotwatchError):
@@ -110,6 +118,7 @@ STATUSES: Mapping[type[errors.SlotwatchError], int] = {
     MalformedRequest: 400,
     Unauthenticated: 401,
     ForbiddenRole: 403,
+    ForeignForm: 403,
     ForgedReceipt: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
@@ -118,6 +127,7 @@ STATUSES: Mapping[type[errors.SlotwatchError], int] = {
     UnsupportedMediaType: 415,
     errors.InvalidInput: 422,
     errors.IdempotencyKeyReused: 422,
+    errors.TooManyCodes: 429,
     errors.SlotwatchError: 500,
     errors.Unavailable: 503,
     SchemaMismatch: 503,
@@ -128,6 +138,7 @@ _RETRY_AFTER: Mapping[type[errors.SlotwatchError], str] = {
     errors.Unavailable: "2",
     SchemaMismatch: "30",
     IdempotencyInProgress: "1",
+    errors.TooManyCodes: "3600",
 }
 _FROM_FRAMEWORK: Mapping[int, type[errors.SlotwatchError]] = {
     400: MalformedRequest,
@@ -188,16 +199,40 @@ def problem(error: errors.SlotwatchError) -> dict[str, Any]:
     return body
 
 
-def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The exception handler of the whole application."""
+def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The exception handler of the whole application: a page where a person looks, else JSON."""
     ours = as_slotwatch_error(error)
     if isinstance(ours, errors.Unavailable):
         _log.warning("a request could not be served", action="unavailable", reason=ours.message)
+    if _is_for_a_person(request):
+        return _problem_page(request, ours)
     return Response(
         msgspec.json.encode(problem(ours)),
         status_code=status_of(type(ours)),
         media_type="application/problem+json",
         headers=_headers(request, ours),
+    )
+
+
+def _is_for_a_person(request: Request[Any, Any, Any]) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/api/")
+
+
+def _problem_page(request: Request[Any, Any, Any], error: errors.SlotwatchError) -> Response[str]:
+    is_absent = isinstance(error, errors.NotFound)
+    here = request.scope["path"]
+    return page(
+        "problem.html",
+        status=status_of(type(error)),
+        headers={name: value for name, value in _headers(request, error).items() if name != "WWW-Authenticate"},
+        title="There is nothing here" if is_absent else error.code.replace("_", " ").capitalize(),
+        detail=error.message,
+        incident=error.details.get("incident"),
+        ways_on=[("/", "To the start")] if is_absent else [(here, "Try again"), ("/", "To the start")],
+        visitor=None,
+        csrf="",
+        ways=(),
+        current="",
     )
 
 

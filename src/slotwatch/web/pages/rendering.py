@@ -1,14 +1,18 @@
 """Templates and the files beside them: autoescaped, nothing loaded from elsewhere."""
 
+import gzip
 import hashlib
 import mimetypes
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import Response, get
+from litestar import Request, Response, get
+from litestar.datastructures import State
 from litestar.params import FromPath
 
 from slotwatch.domain.errors import NotFound
@@ -47,28 +51,44 @@ def page(
 
 
 @get("/static/{name:str}", include_in_schema=False)
-async def send_static_file(name: FromPath[str]) -> Response[bytes]:
-    """GET /static/…: our own style sheet and scripts. Their address changes when they do, so they may be kept."""
-    found = _static_file(name)
+async def send_static_file(request: Request[Any, Any, State], name: FromPath[str]) -> Response[bytes]:
+    """GET /static/…: style sheets and scripts. Their address changes when they do, so they may be kept."""
+    found = _static_files().get(name)
     if found is None:
         raise NotFound
     kind = _KINDS.get(name[name.rfind(".") :]) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(found, media_type=kind, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+    if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(found.packed, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(found.raw, media_type=kind, headers=headers)
+
+
+@dataclass(frozen=True)
+class _StaticFile:
+    """A file that browsers load; `packed` by gzip where that is worth it."""
+
+    raw: bytes
+    packed: bytes | None
 
 
 @cache
-def _static_files() -> dict[str, bytes]:
+def _static_files() -> dict[str, _StaticFile]:
     folder = files("slotwatch.web") / "static"
-    return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
+    found = [entry for place in (folder, folder / "third_party") if place.is_dir() for entry in place.iterdir()]
+    return {entry.name: _static_file(entry.read_bytes()) for entry in found if entry.is_file()}
 
 
-def _static_file(name: str) -> bytes | None:
-    return _static_files().get(name)
+def _static_file(raw: bytes) -> _StaticFile:
+    packed = gzip.compress(raw, mtime=0)
+    return _StaticFile(raw, packed if len(packed) < 0.9 * len(raw) else None)
 
 
 @cache
 def _static_url(name: str) -> str:
-    return f"/static/{name}?{hashlib.sha256(_static_files()[name]).hexdigest()[:12]}"
+    found = _static_files().get(name)
+    if found is None:
+        raise RuntimeError(f"{name} is not among the static files: run `make setup`, which installs it from npm")
+    return f"/static/{name}?{hashlib.sha256(found.raw).hexdigest()[:12]}"
 
 
 def _rfc3339(instant: datetime) -> str:

@@ -32,11 +32,10 @@ DROP INDEX delivery_dead_idx;
 CREATE INDEX delivery_dead_idx ON delivery (notice_id) WHERE state IN ('unknown', 'failed', 'set_aside');
 
 CREATE TABLE recipient_day (
-    channel TEXT NOT NULL,
     address TEXT NOT NULL,
     day DATE NOT NULL,
     messages INTEGER NOT NULL,
-    CONSTRAINT recipient_day_pkey PRIMARY KEY (channel, address, day)
+    CONSTRAINT recipient_day_pkey PRIMARY KEY (address, day)
 );
 
 CREATE INDEX recipient_day_day_idx ON recipient_day (day);

@@ -1,0 +1,9 @@
+"""The operator's pages: how slotwatch itself is doing, and what nobody will try again."""
+
+from collections.abc import Sequence
+
+from litestar.handlers import HTTPRouteHandler
+
+__all__ = ["OPERATOR_PAGES"]
+
+OPERATOR_PAGES: Sequence[HTTPRouteHandler] = ()
