@@ -122,6 +122,7 @@ def build_senders(settings: Settings, channels: Sequence[Channel], database: Dat
             database,
             clock,
             settings.senders,
+            caps=settings.caps,
             enabled=settings.channels,
             frontend_url=settings.notices.frontend_url,
             write=renderer.message,
