@@ -9,13 +9,15 @@ WITH placed AS (
                          + cos(radians(:latitude)) * cos(radians(s.latitude))
                            * power(sin(radians(s.longitude - :longitude::float8) / 2), 2)))) END AS distance_km
       FROM station AS s
+     WHERE s.removed_at IS NULL
 )
 SELECT id, vendor_id, name, address, latitude, longitude, zone, opening_hours,
        CASE WHEN :latitude::float8 IS NOT NULL THEN distance_km END AS distance_km, distance_km AS place
   FROM placed
  WHERE (:radius_km::float8 IS NULL OR distance_km <= :radius_km)
    AND (:connector_type::text IS NULL
-        OR EXISTS (SELECT FROM connector AS c WHERE c.station_id = placed.id AND lower(c.type) = lower(:connector_type)))
+        OR EXISTS (SELECT FROM connector AS c WHERE c.station_id = placed.id AND c.removed_at IS NULL
+                      AND lower(c.type) = lower(:connector_type)))
    AND (:after_place::float8 IS NULL OR (distance_km, id) > (:after_place, :after_id::bigint))
  ORDER BY distance_km, id
  LIMIT :limit

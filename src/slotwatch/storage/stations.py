@@ -18,10 +18,12 @@ _SEARCH = load_sql(__package__, "station_search.sql")
 _FIND = Statement(
     "SELECT id, vendor_id, name, address, latitude, longitude, zone, opening_hours,"
     " NULL::float8 AS distance_km, 0::float8 AS place FROM station WHERE id = :id"
+    " AND removed_at IS NULL"
 )
 _CONNECTORS = Statement(
     "SELECT id, station_id, label, type, power_kw, price_per_hour, currency FROM connector"
     " WHERE station_id = ANY (:station_ids) AND (:type::text IS NULL OR lower(type) = lower(:type))"
+    " AND removed_at IS NULL"
     " ORDER BY station_id, label, id"
 )
 # The length of a slot bounds how early one that reaches into the window can begin: booking_station_idx does the rest.
