@@ -6,6 +6,7 @@ SlotwatchError
 +-- NotFound
 +-- InvalidInput            -> SlotNotBookable, ContactNeeded
 +-- Conflict                -> SlotTaken, TooManyBookings, CheckInTooEarly, GraceOver, NotCheckInable, ...
++-- TooManyCodes
 +-- IdempotencyKeyReused
 +-- Unavailable
 """
@@ -31,6 +32,7 @@ __all__ = [
     "SlotTaken",
     "SlotwatchError",
     "TooManyBookings",
+    "TooManyCodes",
     "Unavailable",
     "WrongConnector",
 ]
@@ -147,6 +149,12 @@ class DisputeWindowOver(Conflict):
     """A no-show can be disputed for 14 days, and those are over."""
 
     code = "dispute_window_over"
+
+
+class TooManyCodes(SlotwatchError):
+    """Too many codes were asked for. Use the newest one, or try again in an hour."""
+
+    code = "too_many_codes"
 
 
 class IdempotencyKeyReused(SlotwatchError):

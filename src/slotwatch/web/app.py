@@ -68,6 +68,7 @@ def create_app(
             "needed_schema": None,
             "openapi": None,
             "page_key": signer.derived_key("page forms"),
+            "code_key": signer.derived_key("sign-in codes"),
             "frontend_url": frontend_url,
         }
     )
