@@ -12,7 +12,7 @@ from slotwatch.demo.plots import PLOTS
 from slotwatch.demo.seed import DemoTown, seed
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.lifecycle import State
-from slotwatch.domain.notices import NOTICE_RULES, NoticeKind
+from slotwatch.domain.notices import NOTICE_RULES, USUAL_CHANNELS, NoticeKind
 from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.storage.clock import MovableClock
 from slotwatch.storage.database import Database

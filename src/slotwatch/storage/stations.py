@@ -23,7 +23,8 @@ _FIND = Statement(
 )
 _CONNECTORS = Statement(
     "SELECT id, station_id, label, type, power_kw, price_per_hour, currency FROM connector"
-    " WHERE station_id = ANY (:station_ids) AND removed_at IS NULL AND (:type::text IS NULL OR lower(type) = lower(:type))"
+    " WHERE station_id = ANY (:station_ids) AND removed_at IS NULL"
+    " AND (:type::text IS NULL OR lower(type) = lower(:type))"
     " ORDER BY station_id, label, id"
 )
 # The length of a slot bounds how early one that reaches into the window can begin: booking_station_idx does the rest.
