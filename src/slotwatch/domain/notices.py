@@ -11,6 +11,7 @@ from slotwatch.domain.lifecycle import State
 
 __all__ = [
     "NOTICE_RULES",
+    "PAID_CHANNELS",
     "USUAL_CHANNELS",
     "WAITS_FOR_QUIET",
     "Anchor",
@@ -61,10 +62,15 @@ USUAL_CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
 """On unless they are switched off, by a provider or the local inbox; the others need one that is configured."""
 
 
+PAID_CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
+"""Every message costs money, and goes to a phone."""
+
+
 class DeliveryState(StrEnum):
-    """How far one notice on one channel has come. All but `pending` and `sent` are final."""
+    """How far one notice on one channel has come. All but `pending`, `sent` and `unknown` are final."""
 
     PENDING = "pending"  # waiting for its next attempt, or leased by a sender until `next_attempt_at`
+    UNKNOWN = "unknown"  # handed over, and the answer was lost: it may have arrived; only a receipt can tell
     SENT = "sent"  # the provider accepted it
     DELIVERED = "delivered"  # the provider reports that it arrived
     FAILED = "failed"  # refused for good, or every try used up
@@ -137,9 +143,10 @@ class NoticeRule:
     """How one kind of notice is sent.
 
     `at_once` goes out together; `fallback` only when a channel of this notice failed for good; `later` is written
-    together with the others and dropped when its time has come and a delivery is known. A delivery is sent
-    only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale message
-    is worse than none. A kind without `true_in` is about no booking: who writes it names its channels and its time.
+    together with the others and dropped when its time has come and a delivery is known. Who fails is followed along one
+    line, at_once -> fallback -> later, which never turns back: see `instead_of`. A delivery is sent only while the
+    booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale message is worse than
+    none. A kind without `true_in` is about no booking: who writes it names its channels and its time.
     """
 
     urgency: Urgency
@@ -168,9 +175,23 @@ class NoticeRule:
         return at_once + tuple(later for later in self.later if later.channel in enabled)
 
     def instead_of(self, channel: Channel, enabled: Collection[Channel]) -> Channel | None:
-        """Which of the enabled channels steps in where that one failed for good, if any."""
-        plan = (*self.at_once, *self.fallback)
-        return next((other for other in plan if other in enabled and other is not channel), None)
+        """Which of the enabled channels steps in where that one failed for good, if any: the next one on the line.
+
+        What went out at once has had its turn. A channel that is planned for later only comes sooner.
+        """
+        at_once = self.at_once_among(enabled)
+        line = [each for each in self._after_at_once() if each in enabled and each not in at_once]
+        place = line.index(channel) + 1 if channel in line else 0
+        return line[place] if place < len(line) else None
+
+    def others(self, channel: Channel, enabled: Collection[Channel]) -> tuple[Channel, ...]:
+        """The enabled channels that this kind may also go out on, at once or in the end."""
+        return tuple(
+            dict.fromkeys(c for c in (*self.at_once, *self._after_at_once()) if c in enabled and c is not channel)
+        )
+
+    def _after_at_once(self) -> tuple[Channel, ...]:
+        return (*self.fallback, *(later.channel for later in self.later))
 
 
 _BOTH = (Channel.EMAIL, Channel.SMS)
