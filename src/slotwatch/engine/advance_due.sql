@@ -31,7 +31,7 @@ WITH clock AS MATERIALIZED (
      CROSS JOIN LATERAL (SELECT EXISTS (
            SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
             WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended')
-              AND d.state IN ('sent', 'delivered')) AS so) AS told
+              AND d.state IN ('sent', 'delivered') AND d.channel <> 'webhook') AS so) AS told
       LEFT JOIN LATERAL (
            SELECT e.received_at, e.method FROM evidence AS e
             WHERE e.booking_id = b.id AND e.kind = 'check_in' AND e.valid
@@ -101,7 +101,7 @@ WITH clock AS MATERIALIZED (
            clock.now
       FROM moved, clock
         ON CONFLICT DO NOTHING
-    RETURNING id, kind, valid_until
+    RETURNING id, booking_id, kind, valid_until
 ), queued AS (
     INSERT INTO delivery (notice_id, channel, state, error, urgency, next_attempt_at)
     SELECT noted.id, plan.channel,
@@ -112,6 +112,7 @@ WITH clock AS MATERIALIZED (
       JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[], :plan_afters::interval[])
            AS plan(kind, channel, urgency, after)
              ON plan.kind = noted.kind AND (plan.after = interval '0' OR clock.now + plan.after < noted.valid_until)
+            AND (plan.channel <> 'push' OR has_browser(noted.booking_id))
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT id, entry, debit, credit, amount, currency, now FROM moved, clock

@@ -1,5 +1,6 @@
 """A leased delivery with everything that is needed to judge, compose and send it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -14,7 +15,10 @@ from slotwatch.domain.terms import Terms
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.statements import Connection, load_sql
 
-__all__ = ["Claimed", "claim"]
+__all__ = ["OPERATORS_APP", "Claimed", "claim"]
+
+OPERATORS_APP = "app"
+"""Stands for the address of the operator's app, which is a setting."""
 
 _CLAIM = load_sql(__package__, "claim_deliveries.sql")
 
@@ -57,13 +61,35 @@ class Claimed:
     @property
     def address(self) -> str | None:
         """Where this channel reaches the person, if it does."""
-        address: str | None = self.facts["email" if self.channel is Channel.EMAIL else "phone"]
+        address: str | None
+        match self.channel:
+            case Channel.EMAIL:
+                address = self.facts["email"]
+            case Channel.PUSH:
+                address = next(iter(self.facts["browsers"] or ()), None)
+            case Channel.WEBHOOK:
+                address = OPERATORS_APP
+            case _:
+                address = self.facts["phone"]
         return address
 
     @property
     def suppressible(self) -> str | None:
-        """The address as suppressions name it: e-mail in lower case."""
-        return self.address.lower() if self.address and self.channel is Channel.EMAIL else self.address
+        """The address as what must not be used again is named: e-mail in lower case, a browser by its endpoint."""
+        match self.channel:
+            case Channel.EMAIL:
+                return self.address and self.address.lower()
+            case Channel.PUSH:
+                return self.address and str(json.loads(self.address)["endpoint"])
+            case Channel.WEBHOOK:
+                return None  # only the operator can tell it to be quiet
+            case _:
+                return self.address
+
+    @property
+    def has_another_browser(self) -> bool:
+        """Whether a push message could go to an older browser of the driver."""
+        return self.channel is Channel.PUSH and len(self.facts["browsers"] or ()) > 1
 
     @property
     def arrived_by(self) -> str | None:

@@ -28,12 +28,16 @@ SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, n.kind, n.occasion
        (SELECT x.reason FROM suppression AS x
          WHERE x.channel = l.channel
            AND x.address = CASE l.channel WHEN 'email' THEN lower(coalesce(p.email, r.email))
+                                          WHEN 'push' THEN NULL WHEN 'webhook' THEN NULL
                                           ELSE coalesce(p.phone, r.phone) END
        ) AS suppressed_for,
        (SELECT t.channel FROM delivery AS t  -- for those that only join in when nothing arrived
          WHERE t.notice_id = l.notice_id AND t.state = 'delivered' AND l.channel IN ('whatsapp', 'voice') LIMIT 1
        ) AS arrived_by,
-       clock.now
+       (SELECT array_agg(q.subscription::text ORDER BY q.id DESC) FROM push_subscription AS q
+         WHERE l.channel = 'push' AND q.driver_id = b.driver_id AND q.gone_at IS NULL
+       ) AS browsers,
+       p.subject, clock.now
   FROM leased AS l
  CROSS JOIN clock
   JOIN notice AS n ON n.id = l.notice_id

@@ -36,7 +36,12 @@ WITH outcome AS (
         ON CONFLICT DO NOTHING
 ), suppressed AS (  -- the provider says that this address must not be used again
     INSERT INTO suppression (channel, address, reason, at)
-    SELECT :channel, suppress, coalesce(error, 'refused'), :at FROM outcome WHERE suppress IS NOT NULL
+    SELECT :channel, suppress, coalesce(error, 'refused'), :at FROM outcome
+     WHERE suppress IS NOT NULL AND :channel <> 'push'
         ON CONFLICT DO NOTHING
+), gone AS (  -- a browser that is no longer subscribed
+    UPDATE push_subscription AS p SET gone_at = :at
+      FROM outcome
+     WHERE :channel = 'push' AND p.endpoint = outcome.suppress AND p.gone_at IS NULL
 )
 SELECT notice_id FROM written

@@ -24,6 +24,7 @@ WITH moved AS (
     SELECT noted.id, channel, CASE WHEN :valid_until < :at THEN 'missed' ELSE 'pending' END,
            CASE WHEN :valid_until < :at THEN 'its time had passed before it was due' END, :urgency, :at
       FROM noted CROSS JOIN unnest(:channels::text[]) AS channel
+     WHERE channel <> 'push' OR has_browser(:id)
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT moved.id, p.entry, p.debit, p.credit, p.amount, :currency, :at

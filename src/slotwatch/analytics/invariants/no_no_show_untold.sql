@@ -6,4 +6,4 @@ SELECT b.id AS booking_id, format('expired at %s, and no start notice had gone o
  WHERE b.state = 'expired'
    AND NOT EXISTS (SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
                     WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended')
-                      AND d.state IN ('sent', 'delivered') AND coalesce(d.sent_at, b.expired_at) <= b.expired_at)
+                      AND d.channel <> 'webhook' AND d.state IN ('sent', 'delivered') AND coalesce(d.sent_at, b.expired_at) <= b.expired_at)
