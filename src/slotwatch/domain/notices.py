@@ -12,6 +12,7 @@ from slotwatch.domain.lifecycle import State
 __all__ = [
     "LOUDER_AFTER",
     "NOTICE_RULES",
+    "PAID_CHANNELS",
     "USUAL_CHANNELS",
     "WAITS_FOR_QUIET",
     "Anchor",
@@ -65,10 +66,15 @@ USUAL_CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
 """On unless they are switched off, by a provider or the local inbox; the others need one that is configured."""
 
 
+PAID_CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
+"""Every message costs money, and goes to a phone."""
+
+
 class DeliveryState(StrEnum):
-    """How far one notice on one channel has come. All but `pending` and `sent` are final."""
+    """How far one notice on one channel has come. All but `pending`, `sent` and `unknown` are final."""
 
     PENDING = "pending"  # waiting for its next attempt, or leased by a sender until `next_attempt_at`
+    UNKNOWN = "unknown"  # handed over, and the answer was lost: it may have arrived; only a receipt can tell
     SENT = "sent"  # the provider accepted it
     DELIVERED = "delivered"  # the provider reports that it arrived
     FAILED = "failed"  # refused for good, or every try used up
@@ -142,9 +148,11 @@ class NoticeRule:
 
     `at_once` goes out together; `fallback` only when a channel of this notice failed for good. What stands `beside`
     goes out with them where it can, and takes nobody's place: push to drivers with a browser for it, the operator's own
-    app. `later` joins in one after the other and is dropped when a delivery is known by then. A delivery is sent
-    only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale message
-    is worse than none. A kind without `true_in` is about no booking: who writes it names its channels and its time.
+    app. `later` is written together with the others, joins in one after the other and is dropped when a delivery is
+    known by then. Who fails is followed along one line, at_once -> fallback -> later, which never turns back: see
+    `instead_of`. A delivery is sent only while the booking is in one of `true_in` and before `anchor + offset`; later
+    it is stale, and a stale message is worse than none. A kind without `true_in` is about no booking: who writes it
+    names its channels and its time.
     """
 
     urgency: Urgency
@@ -176,11 +184,24 @@ class NoticeRule:
         return at_once + tuple(Later(channel, louder_after * place) for place, channel in enumerate(louder, start=1))
 
     def instead_of(self, channel: Channel, enabled: Collection[Channel]) -> Channel | None:
-        """Which of the enabled channels steps in where that one failed for good, if any. Nobody does for the app."""
+        """Which of the enabled channels steps in where that one failed for good, if any: the next one on the line.
+
+        What went out at once has had its turn. A channel that is planned for later only comes sooner. Nobody steps in
+        for the operator's app.
+        """
         if channel is Channel.WEBHOOK:
             return None
-        plan = (*self.at_once, *self.fallback)
-        return next((other for other in plan if other in enabled and other is not channel), None)
+        at_once = self.at_once_among(enabled)
+        line = [each for each in (*self.fallback, *self.later) if each in enabled and each not in at_once]
+        place = line.index(channel) + 1 if channel in line else 0
+        return line[place] if place < len(line) else None
+
+    def others(self, channel: Channel, enabled: Collection[Channel]) -> tuple[Channel, ...]:
+        """The enabled channels that this kind may also go out on to the person, at once or in the end."""
+        if channel is Channel.WEBHOOK:
+            return ()
+        every = dict.fromkeys((*self.at_once, *self.fallback, *self.later))
+        return tuple(c for c in every if c in enabled and c is not channel)
 
 
 _BOTH = (Channel.EMAIL, Channel.SMS)

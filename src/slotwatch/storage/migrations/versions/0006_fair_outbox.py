@@ -1,10 +1,10 @@
-"""Who asked for a code, so that nobody asks for too many; whether a driver has a browser to push to."""
+"""The outbox: whose turn it is among vendors, what was handed over without an answer, what a recipient got today."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0007"
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
