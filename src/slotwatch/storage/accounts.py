@@ -17,7 +17,6 @@ __all__ = [
     "rename_driver",
     "staff_with",
     "verified_at",
-    "verify_address",
 ]
 
 _COLUMNS = "id, subject, name, email, phone, preferences"
@@ -41,10 +40,6 @@ _MAKE = {
         " VALUES (:subject, :address, :now, :now)"
         f" ON CONFLICT (subject) DO NOTHING RETURNING {_COLUMNS}"
     ),
-}
-_VERIFY = {
-    Channel.EMAIL: Statement("UPDATE driver SET email = :address, email_verified_at = :now WHERE id = :id"),
-    Channel.SMS: Statement("UPDATE driver SET phone = :address, phone_verified_at = :now WHERE id = :id"),
 }
 _BY_ID = Statement(f"SELECT {_COLUMNS} FROM driver WHERE id = :id")  # noqa: S608
 _VERIFIED_AT = Statement("SELECT email_verified_at, phone_verified_at FROM driver WHERE id = :id")
@@ -93,11 +88,6 @@ async def verified_at(conn: Connection, driver_id: int) -> dict[Channel, datetim
     row = await _VERIFIED_AT.fetchrow(conn, id=driver_id)
     assert row is not None, "drivers are never deleted"
     return {Channel.EMAIL: row["email_verified_at"], Channel.SMS: row["phone_verified_at"]}
-
-
-async def verify_address(conn: Connection, driver_id: int, channel: Channel, address: str, *, now: datetime) -> None:
-    """That address is the driver's from now on, proven."""
-    await _VERIFY[channel].execute(conn, id=driver_id, address=address, now=now)
 
 
 async def rename_driver(conn: Connection, driver_id: int, name: str | None) -> None:

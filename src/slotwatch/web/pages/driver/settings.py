@@ -19,10 +19,9 @@ from slotwatch.storage.accounts import (
     find_driver_by_id,
     rename_driver,
     verified_at,
-    verify_address,
 )
 from slotwatch.storage.people import Driver
-from slotwatch.storage.preferences import save_preferences
+from slotwatch.storage.preferences import keep_proven_address, save_preferences
 from slotwatch.usecases.addresses import prove_code
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.api.notifications import Preferences, check_quiet_hours, read_preferences
@@ -42,7 +41,7 @@ _COOKIE = "slotwatch_address"
 _PURPOSE = "new address"
 _LASTS = timedelta(minutes=15)
 _ALWAYS = ("email", "sms")
-_LOUDER = ("whatsapp", "voice")
+_LOUDER = ("push", "whatsapp", "voice")
 
 
 class SettingsQuery(msgspec.Struct):
@@ -62,9 +61,10 @@ class NotificationsForm(msgspec.Struct):
 
     email: str = ""
     sms: str = ""
+    push: str = ""
     whatsapp: str = ""
     voice: str = ""
-    language: str = "en"
+    language: str = ""
     quiet: str = ""
     quiet_start: str = ""
     quiet_end: str = ""
@@ -132,7 +132,7 @@ async def save_notifications(request: PageRequest) -> Response[Any]:
     form = await read_form(request, NotificationsForm)
     desk: Desk = request.app.state.desk
     switches = {name: bool(getattr(form, name)) for name in _switches(desk)}
-    given: dict[str, Any] = {"channels": switches, "language": form.language, "quietHours": None}
+    given: dict[str, Any] = {"channels": switches, "language": form.language or None, "quietHours": None}
     if form.quiet:
         given["quietHours"] = {"start": form.quiet_start, "end": form.quiet_end, "timeZone": form.quiet_zone}
     try:
@@ -184,8 +184,7 @@ async def prove_address(request: PageRequest) -> Response[Any]:
     async with desk.database.transaction() as conn:
         owner = await driver_with(conn, new.channel, new.address)
         if owner is None or owner.id == new.driver_id:
-            now = await desk.clock.now(conn)
-            await verify_address(conn, new.driver_id, new.channel, new.address, now=now)
+            await keep_proven_address(conn, new.driver_id, new.channel, new.address, now=desk.clock.fixed)
             return go("/settings?done=address", cookies=[_cookie(request, "", max_age=0)])
     return await _page(request, error=Conflict("This address signs in to another account of yours already."))
 
@@ -217,7 +216,7 @@ async def _page(request: PageRequest, *, done: str = "", error: SlotwatchError |
         addresses=_addresses(driver, {channel for channel, at in proven.items() if at}),
         switches=[(name, CHANNEL_WORDS[name], switches.get(name, True)) for name in _switches(desk)],
         languages=[(code, language(code).name) for code in LANGUAGES],
-        spoken=best_language(chosen.language).code,
+        spoken="" if chosen.language is None else best_language(chosen.language).code,
         quiet=chosen.quiet_hours,
     )
 
