@@ -20,7 +20,7 @@ from slotwatch.web.contract import ApiRequest, Operation, declared, read_body, r
 from slotwatch.web.once import Answer, once
 from slotwatch.web.problems import FieldError, FieldsRefused
 
-__all__ = ["NOTIFICATION_ROUTES", "Preferences", "check_quiet_hours", "read_preferences"]
+__all__ = ["NOTIFICATION_ROUTES", "BrowserIn", "BrowserOut", "Preferences", "check_quiet_hours", "read_preferences"]
 
 _PATH = "/api/users/me/notifications"
 _WallTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
