@@ -13,7 +13,6 @@ from slotwatch.domain.lifecycle import State
 from slotwatch.domain.slot import Slot
 from slotwatch.storage.clock import MovableClock
 from slotwatch.usecases.desk import Desk
-from slotwatch.usecases.pay import pay
 from tests.conftest import Town
 from tests.integration.web.conftest import client_of, make_app, running
 from tests.support.crew import Crew
@@ -61,7 +60,7 @@ async def test_a_driver_finds_a_slot_reads_the_terms_and_books_it(mira: Guest, t
     text = await mira.open(f"/stations/{ref('ST', town.station)}?day=2026-03-03")
     assert "€12.50" in text and "nothing is refunded" in text
     text = await mira.open(chosen(town, town.slot(starts_in=6 * HOUR)))
-    assert "Monday, 2 March 2026, 18:00 – 19:00 UTC" in text and "until 18:30 UTC" in text
+    assert "Monday, 2 March 2026, 18:00 \u2013 19:00 UTC" in text and "until 18:30 UTC" in text
     text = await mira.send(f"/stations/{ref('ST', town.station)}/book", vehicle="W-1\u202e23")
     assert mira.path.startswith("/bookings/BK-") and "Confirmed" in text and "Check-in opens at" in text
     assert await crew.value("SELECT state FROM booking") == "confirmed"
