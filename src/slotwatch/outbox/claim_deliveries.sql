@@ -17,7 +17,8 @@ WITH RECURSIVE clock AS MATERIALIZED (
            SELECT v.vendor_id,
                   (SELECT true FROM delivery AS d
                     WHERE d.channel = :channel AND d.state = 'pending' AND d.urgency = w.urgency
-                      AND d.vendor_id = v.vendor_id AND d.next_attempt_at <= (SELECT now FROM clock) LIMIT 1) AS due
+                      AND d.vendor_id = v.vendor_id AND d.next_attempt_at <= (SELECT now FROM clock)
+                    ORDER BY d.next_attempt_at LIMIT 1) AS due
              FROM (SELECT d.vendor_id FROM delivery AS d
                     WHERE d.channel = :channel AND d.state = 'pending' AND d.urgency = w.urgency
                       AND d.vendor_id > w.vendor_id
@@ -37,6 +38,7 @@ WITH RECURSIVE clock AS MATERIALIZED (
             ORDER BY d.next_attempt_at
             LIMIT (SELECT greatest(:limit / count(*), 1) FROM turn)
               FOR UPDATE SKIP LOCKED) AS mine
+     LIMIT :limit  -- never reached before, but the planner knows it
 ), leased AS (
     UPDATE delivery AS d
        SET lease = d.lease + 1, next_attempt_at = clock.now + :lease_for::interval

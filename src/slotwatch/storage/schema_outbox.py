@@ -149,7 +149,7 @@ Table(
 )
 
 # How many paid messages an address got on one day (UTC); kept for two days.
-recipient_day = Table(
+Table(
     "recipient_day",
     metadata,
     Column("address", Text, nullable=False),
@@ -157,7 +157,6 @@ recipient_day = Table(
     Column("messages", Integer, nullable=False),
     PrimaryKeyConstraint("address", "day"),
 )
-Index("recipient_day_day_idx", recipient_day.c.day)
 
 # What a vendor's messages cost on one day (UTC), in minor units of the house's currency.
 Table(
