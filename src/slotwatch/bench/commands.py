@@ -86,6 +86,17 @@ def memory(
     )
 
 
+@app.command
+def notices(
+    *, bookings: Count = 20_000, workers: Count = 1, rounds: Count = 3, json: Json = False, database_url: Server = None
+) -> None:
+    """Many bookings begin at once: e-mail and SMS of each, rendered and sent, beside sending a ready message."""
+    from slotwatch.bench.notices import NoticesSize, measure_notices
+
+    size = NoticesSize(bookings, workers, rounds)
+    _measure("notices", 1 + 2 * rounds, lambda url, steps: measure_notices(url, size, steps), json, database_url)
+
+
 def _measure(
     name: str,
     steps_to_go: int,

@@ -29,6 +29,10 @@ WITH clock AS MATERIALIZED (
     DELETE FROM heartbeat USING clock WHERE beat_at < clock.now - interval '1 hour' RETURNING instance
 ), audits AS (
     DELETE FROM audit_run USING clock WHERE at < clock.now - interval '7 days' RETURNING id
+), stale AS (  -- a change of the board is kept from one cleaning to the next but one
+    DELETE FROM board_change WHERE stale
+), ageing AS (
+    UPDATE board_change SET stale = true WHERE NOT stale
 ), receipts AS (
     DELETE FROM receipt USING clock WHERE at < clock.now - interval '30 days'
 ), told AS (

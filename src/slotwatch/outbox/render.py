@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup
@@ -170,14 +172,20 @@ class Renderer:
                         raise TemplateFault([self._wording.fault(error, compiled)]) from error
 
 
-def _words(spoken: Language, *, html: bool) -> dict[str, Callable[..., str]]:
+@cache
+def _words(spoken: Language, *, html: bool) -> Mapping[str, Callable[..., str]]:
     """What `{% trans %}` calls. A translation is ours and may be trusted; the values in it are escaped."""
     mark: Callable[[str], str] = Markup if html else str
+    whole: dict[str, str] = {}  # those without values, of which the templates have so many and no more
 
     def gettext(message: str, /, **values: Any) -> str:
-        return mark(spoken.gettext(message)) % values
+        if values:
+            return mark(spoken.gettext(message)) % values
+        if message not in whole:
+            whole[message] = mark(spoken.gettext(message)) % {}
+        return whole[message]
 
     def ngettext(one: str, many: str, count: int, /, **values: Any) -> str:
         return mark(spoken.ngettext(one, many, count)) % {"num": count, **values}
 
-    return {"gettext": gettext, "ngettext": ngettext}
+    return MappingProxyType({"gettext": gettext, "ngettext": ngettext})
