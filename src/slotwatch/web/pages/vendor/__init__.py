@@ -6,6 +6,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from slotwatch.web.pages.vendor.board import BOARD_PAGES
 from slotwatch.web.pages.vendor.booking import BOOKING_PAGES, CONTACT_PAGES
+from slotwatch.web.pages.vendor.insights import INSIGHTS_PAGES
 
 __all__ = ["MANAGER_PAGES", "OWNER_PAGES", "VENDOR_PAGES"]
 
@@ -15,7 +16,10 @@ VENDOR_PAGES: Sequence[HTTPRouteHandler] = (
 )
 """For all of a vendor's staff."""
 
-MANAGER_PAGES: Sequence[HTTPRouteHandler] = (*CONTACT_PAGES,)
+MANAGER_PAGES: Sequence[HTTPRouteHandler] = (
+    *CONTACT_PAGES,
+    *INSIGHTS_PAGES,
+)
 """For owners and managers."""
 
 OWNER_PAGES: Sequence[HTTPRouteHandler] = ()

@@ -11,7 +11,7 @@ from slotwatch.domain.money import Money
 from slotwatch.locale.catalogues import DEFAULT, language
 from slotwatch.outbox.money_words import amount_words
 
-__all__ = ["NONE", "Figure", "figures_of", "hours", "interval", "minutes", "money", "percent"]
+__all__ = ["NONE", "Figure", "compared", "figures_of", "hours", "interval", "minutes", "money", "percent"]
 
 NONE = "-"
 """What stands where nothing can be divided: never 0."""
@@ -85,4 +85,23 @@ def figures_of(statistics: Statistics) -> list[Figure]:
         Figure("In use", percent(statistics.utilisation), f"{hours(figures.used)} of {hours(statistics.offered)}"),
         Figure("Earned", money(revenue.earned), f"forfeited {money(revenue.forfeited)}"),
         Figure("Lost to no-shows", money(revenue.lost_to_no_shows), f"refunded {money(revenue.refunded)}"),
+    ]
+
+
+def compared(now: Statistics, before: Statistics, let_again: int) -> list[Figure]:
+    """The strip of the insights: each number with that of the period before."""
+    a, b = now.figures, before.figures
+    return [
+        Figure("Bookings", str(a.total), f"before {b.total}"),
+        Figure("No-shows", percent(a.no_shows.value), f"{interval(a.no_shows)}; before {percent(b.no_shows.value)}"),
+        Figure("Completed", percent(a.completion.value), f"before {percent(b.completion.value)}"),
+        Figure("In use", percent(now.utilisation), f"before {percent(before.utilisation)}"),
+        Figure("Earned", money(a.revenue.earned), f"before {money(b.revenue.earned)}"),
+        Figure(
+            "Lost to no-shows",
+            money(a.revenue.lost_to_no_shows),
+            f"before {money(b.revenue.lost_to_no_shows)}; forfeited {money(a.revenue.forfeited)}",
+        ),
+        Figure("Refunded", money(a.revenue.refunded), f"before {money(b.revenue.refunded)}"),
+        Figure("Let again after a no-show", str(let_again), f"of {a.no_shows.part} no-shows"),
     ]
