@@ -4,14 +4,24 @@ from collections.abc import Sequence
 
 from litestar.handlers import HTTPRouteHandler
 
+from slotwatch.web.pages.vendor.board import BOARD_PAGES
+from slotwatch.web.pages.vendor.booking import BOOKING_PAGES, CONTACT_PAGES
+from slotwatch.web.pages.vendor.insights import INSIGHTS_PAGES
 from slotwatch.web.pages.vendor.screen import SCREEN_PAGES
 
 __all__ = ["MANAGER_PAGES", "OWNER_PAGES", "VENDOR_PAGES"]
 
-VENDOR_PAGES: Sequence[HTTPRouteHandler] = (*SCREEN_PAGES,)
+VENDOR_PAGES: Sequence[HTTPRouteHandler] = (
+    *BOARD_PAGES,
+    *BOOKING_PAGES,
+    *SCREEN_PAGES,
+)
 """For all of a vendor's staff."""
 
-MANAGER_PAGES: Sequence[HTTPRouteHandler] = ()
+MANAGER_PAGES: Sequence[HTTPRouteHandler] = (
+    *CONTACT_PAGES,
+    *INSIGHTS_PAGES,
+)
 """For owners and managers."""
 
 OWNER_PAGES: Sequence[HTTPRouteHandler] = ()
