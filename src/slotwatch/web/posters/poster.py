@@ -13,7 +13,7 @@ __all__ = ["HEIGHT", "WIDTH", "Code", "Patch", "Poster", "Shape", "Words", "shap
 WIDTH, HEIGHT = 105.0, 148.5
 _MIDDLE = WIDTH / 2
 _INSIDE = WIDTH - 16.0
-_CODE = 58.0
+_CODE = 56.0
 _INK, _QUIET, _ACCENT, _PAPER = "#17212b", "#51606c", "#12684a", "#ffffff"
 _WIDE = 0.56  # of the size, a letter on average: a little too much, so that nothing sticks out
 _WIDE_BOLD = 0.62
@@ -85,47 +85,47 @@ def shapes_of(poster: Poster) -> list[Shape]:
     spoken, english = WORDS[poster.language], WORDS["en"]
     return [
         Patch(0, 0, WIDTH, HEIGHT, _PAPER),
-        Patch(0, 0, WIDTH, 23, _ACCENT),
+        Patch(0, 0, WIDTH, 21, _ACCENT),
         *_headline(spoken, english),
         _code(poster.code_url),
         *_place(poster, spoken),
         *_steps(spoken, english),
-        Words(_MIDDLE, HEIGHT - 5.2, 2.4, _cut(poster.code_url, 2.4, _INSIDE), _QUIET),
+        Words(_MIDDLE, HEIGHT - 5.0, 2.4, _cut(poster.code_url, 2.4, _INSIDE), _QUIET),
     ]
 
 
 def _headline(spoken: PosterWords, english: PosterWords) -> Iterator[Shape]:
-    yield Words(_MIDDLE, 12.2, _fitting(spoken.headline, 7.4, _INSIDE), spoken.headline, _PAPER, bold=True)
+    yield Words(_MIDDLE, 11.2, _fitting(spoken.headline, 7.4, _INSIDE), spoken.headline, _PAPER, bold=True)
     if spoken is not english:
-        yield Words(_MIDDLE, 18.8, 4.2, english.headline, _PAPER)
+        yield Words(_MIDDLE, 17.4, 4.0, english.headline, _PAPER)
 
 
 def _code(url: str) -> Code:
     # Level Q: a quarter of it may be scratched or covered with dirt.
     matrix = segno.make(url, error="q", micro=False).matrix
-    return Code((WIDTH - _CODE) / 2, 28.5, _CODE, tuple(tuple(bool(module) for module in row) for row in matrix))
+    return Code((WIDTH - _CODE) / 2, 26.5, _CODE, tuple(tuple(bool(module) for module in row) for row in matrix))
 
 
 def _place(poster: Poster, spoken: PosterWords) -> Iterator[Shape]:
     size = _fitting(poster.label, 15.0, _INSIDE * 0.9)
-    yield Words(_MIDDLE, 102.5, size, poster.label, _INK, bold=True)
+    yield Words(_MIDDLE, 98.5, size, poster.label, _INK, bold=True)
     station = _cut(poster.station, 4.4, _INSIDE, bold=True)
-    yield Words(_MIDDLE, 109.2, 4.4, station, _INK, bold=True)
+    yield Words(_MIDDLE, 105.2, 4.4, station, _INK, bold=True)
     yield Words(
-        _MIDDLE, 114.0, 3.0, _cut(f"{poster.address} · {spoken.connector} {poster.connector_ref}", 3.0, _INSIDE), _QUIET
+        _MIDDLE, 110.0, 3.0, _cut(f"{poster.address} · {spoken.connector} {poster.connector_ref}", 3.0, _INSIDE), _QUIET
     )
 
 
 def _steps(spoken: PosterWords, english: PosterWords) -> Iterator[Shape]:
-    yield Patch(8, 117.2, _INSIDE, 0.25, "#d9dfe5")
-    top = 122.0 if spoken is not english else 124.0
+    yield Patch(8, 113.0, _INSIDE, 0.25, "#d9dfe5")
+    top = 118.2 if spoken is not english else 121.5
     for number, step in enumerate(spoken.steps):
         line = f"{number + 1}. {step}"
         yield Words(_MIDDLE, top + 4.4 * number, _fitting(line, 3.4, _INSIDE), line, _INK)
     if spoken is not english:
         for number, step in enumerate(english.steps):
             line = f"{number + 1}. {step}"
-            yield Words(_MIDDLE, top + 13.6 + 3.3 * number - 0.4, 2.5, line, _QUIET)
+            yield Words(_MIDDLE, top + 13.0 + 3.3 * number, 2.5, line, _QUIET)
 
 
 def _fitting(text: str, size: float, width: float) -> float:

@@ -1,4 +1,4 @@
-"""Terms as a driver will read them: plain sentences in the vendor's language, and one refund worked out."""
+"""Terms as a driver will read them: plain sentences, and one refund worked out."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,11 +6,14 @@ from zoneinfo import ZoneInfo
 
 from slotwatch.domain.money import Money
 from slotwatch.domain.terms import Terms
-from slotwatch.locale.catalogues import Language
+from slotwatch.locale.catalogues import Language, language
 from slotwatch.outbox.money_words import amount_words, percent_words
 from slotwatch.outbox.time_words import day_time, duration
 
 __all__ = ["Example", "Preview", "preview_terms"]
+
+
+_ENGLISH = language("en")
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Preview:
-    """`sentences` in the vendor's language as messages have them, `rules` in English, and `examples` for one slot."""
+    """In English, with `examples` for one slot; `own_tiers` in the vendor's language, as messages say it."""
 
     rules: tuple[str, ...]
-    sentences: tuple[str, ...]
+    tiers: tuple[str, ...]
+    own_language: str
+    own_tiers: tuple[str, ...]
     slot: str
     price: str
     examples: tuple[Example, ...]
@@ -37,11 +42,13 @@ def preview_terms(terms: Terms, spoken: Language, *, now: datetime, zone: ZoneIn
     """For a slot of an hour that begins at 18:00 in three days, by the clock of the zone."""
     starts_at = (now.astimezone(zone) + timedelta(days=3)).replace(hour=18, minute=0, second=0, microsecond=0)
     return Preview(
-        rules=_rules(terms, spoken),
-        sentences=tuple(_tiers(terms, spoken)),
-        slot=day_time(starts_at, zone, spoken),
-        price=amount_words(price, spoken),
-        examples=tuple(_examples(terms, spoken, starts_at=starts_at, price=price)),
+        rules=_rules(terms, _ENGLISH),
+        tiers=tuple(_tiers(terms, _ENGLISH)),
+        own_language=spoken.name,
+        own_tiers=() if spoken is _ENGLISH else tuple(_tiers(terms, spoken)),
+        slot=day_time(starts_at, zone, _ENGLISH),
+        price=amount_words(price, _ENGLISH),
+        examples=tuple(_examples(terms, _ENGLISH, starts_at=starts_at, price=price)),
     )
 
 
