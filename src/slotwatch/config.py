@@ -23,7 +23,7 @@ from slotwatch.channels.whatsapp import WhatsAppSettings
 from slotwatch.domain.errors import SlotwatchError
 from slotwatch.domain.notices import Channel
 from slotwatch.engine.advance import AdvanceSettings
-from slotwatch.outbox.settings import NoticeSettings, SenderSettings
+from slotwatch.outbox.settings import CapSettings, NoticeSettings, SenderSettings
 from slotwatch.outbox.template_settings import TemplateSettings
 from slotwatch.storage.database import DatabaseSettings
 from slotwatch.storage.embedded import EmbeddedSettings
@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notices: NoticeSettings
     templates: TemplateSettings
     senders: SenderSettings
+    caps: CapSettings
     smtp: SmtpSettings
     smtp2: SecondSmtpSettings
     twilio: TwilioSettings

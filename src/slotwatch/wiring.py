@@ -17,6 +17,7 @@ from slotwatch.engine.audit import Auditor
 from slotwatch.engine.clean import Cleaner
 from slotwatch.engine.hints import Hints, Listener
 from slotwatch.engine.outages import Component, Heart
+from slotwatch.engine.watch import Watch
 from slotwatch.engine.worker import Duties, Worker
 from slotwatch.outbox.sender import Sender
 from slotwatch.storage import inbox
@@ -46,13 +47,14 @@ __all__ = [
     "build_renderer",
     "build_senders",
     "build_signer",
+    "build_watch",
     "build_web",
     "build_worker",
     "open_database",
 ]
 
 # One pool per kind of work, so that a rush on one of them cannot starve the others. Engine: a batch, the hints, the
-# heartbeat, the audit. Outbox: claims and records of both channels, the local inbox.
+# heartbeat, the watch. Outbox: claims and records of both channels, the local inbox.
 ENGINE_CONNECTIONS = 5
 OUTBOX_CONNECTIONS = 8
 
@@ -122,6 +124,7 @@ def build_senders(settings: Settings, channels: Sequence[Channel], database: Dat
             database,
             clock,
             settings.senders,
+            caps=settings.caps,
             enabled=settings.channels,
             frontend_url=settings.notices.frontend_url,
             write=renderer.message,
@@ -162,6 +165,11 @@ def build_worker(settings: Settings, database: Database, clock: Clock, *, on_mov
 def build_heart(component: Component, database: Database, clock: Clock) -> Heart:
     """The heartbeat of this process."""
     return Heart(component, database, clock)
+
+
+def build_watch(settings: Settings, database: Database, clock: Clock) -> Watch:
+    """Raises and resolves alerts; every kind of process runs one."""
+    return Watch(database, settings.channels, clock)
 
 
 def build_hints(database: Database, clock: Clock) -> Hints:

@@ -20,7 +20,7 @@ import pytest
 from slotwatch.bench.seed import Wave, seed
 from slotwatch.channels.receipts import Receipt
 from slotwatch.domain.booking import CheckInMethod
-from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState
+from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState, NoticeKind
 from slotwatch.engine.advance import Advancer, AdvanceSettings, next_due
 from slotwatch.engine.audit import Auditor
 from slotwatch.engine.clean import Cleaner
@@ -36,6 +36,7 @@ from slotwatch.storage.database import Database, prepare_connection
 from slotwatch.storage.embedded import EmbeddedPostgres
 from slotwatch.storage.statements import Connection
 from slotwatch.storage.stations import search_stations
+from slotwatch.storage.tell import tell_driver
 from slotwatch.storage.vital_signs import read_vital_signs
 from slotwatch.usecases.check_in import CheckInAttempt, check_in
 from slotwatch.usecases.desk import BookingSettings, Desk
@@ -172,6 +173,9 @@ PLAYS: dict[str, Play] = {
     "storage/record_move.sql": _check_in,
     "storage/station_search.sql": lambda conn: search_stations(
         conn, near=None, connector_type=None, limit=50, after=None
+    ),
+    "storage/tell.sql": lambda conn: tell_driver(
+        conn, NoticeKind.DISPUTE_UPHELD, IN_GRACE, facts={}, channels=USUAL_CHANNELS, now=LATER
     ),
     "storage/vital_signs.sql": lambda conn: read_vital_signs(conn, now=LATER),
 }

@@ -108,6 +108,7 @@ class PushChannel:
 
     name: ChannelName = "push"
     provider = "push"
+    has_key = True  # the topic replaces what waits, the tag what is shown
 
     def __init__(
         self, settings: PushSettings, *, now: Callable[[], datetime] = wall_clock, ask: Resolve | None = None

@@ -90,6 +90,7 @@ class WebhookChannel:
 
     name: ChannelName = "webhook"
     provider = "webhook"
+    has_key = True  # the webhook-id
 
     def __init__(
         self, settings: WebhookSettings, *, now: Callable[[], datetime] = wall_clock, ask: Resolve | None = None

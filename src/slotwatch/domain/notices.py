@@ -1,15 +1,17 @@
 """What people are told: the kinds of notice, on which channels, how urgent, and while what is true."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from slotwatch.domain.lifecycle import State
 
 __all__ = [
     "NOTICE_RULES",
+    "PAID_CHANNELS",
     "USUAL_CHANNELS",
     "WAITS_FOR_QUIET",
     "Anchor",
@@ -18,6 +20,7 @@ __all__ = [
     "Later",
     "NoticeKind",
     "NoticeRule",
+    "Recipient",
     "Urgency",
 ]
 
@@ -36,6 +39,12 @@ class NoticeKind(StrEnum):
     BOOKING_CANCELLED = "booking_cancelled"
     BOOKING_COMPLETED = "booking_completed"
     BOOKING_REINSTATED = "booking_reinstated"
+    DISPUTE_UPHELD = "dispute_upheld"  # the no-show stands, after a person looked at the dispute
+    # About no booking; who is told stands in the notice itself.
+    SIGN_IN_CODE = "sign_in_code"
+    ALERT_RAISED = "alert_raised"  # to a vendor's staff, or to operators
+    NO_SHOW_DIGEST = "no_show_digest"  # to a vendor's staff
+    DISPUTE_OPENED = "dispute_opened"  # to a vendor's staff
 
 
 class Channel(StrEnum):
@@ -53,10 +62,15 @@ USUAL_CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
 """On unless they are switched off, by a provider or the local inbox; the others need one that is configured."""
 
 
+PAID_CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
+"""Every message costs money, and goes to a phone."""
+
+
 class DeliveryState(StrEnum):
-    """How far one notice on one channel has come. All but `pending` and `sent` are final."""
+    """How far one notice on one channel has come. All but `pending`, `sent` and `unknown` are final."""
 
     PENDING = "pending"  # waiting for its next attempt, or leased by a sender until `next_attempt_at`
+    UNKNOWN = "unknown"  # handed over, and the answer was lost: it may have arrived; only a receipt can tell
     SENT = "sent"  # the provider accepted it
     DELIVERED = "delivered"  # the provider reports that it arrived
     FAILED = "failed"  # refused for good, or every try used up
@@ -72,6 +86,7 @@ WAITS_FOR_QUIET = frozenset(
         NoticeKind.CHECKED_IN,
         NoticeKind.BOOKING_COMPLETED,
         NoticeKind.BOOKING_REINSTATED,
+        NoticeKind.DISPUTE_UPHELD,
     }
 )
 """What waits until a driver's quiet hours are over; the others tell of a slot that runs or is lost."""
@@ -94,6 +109,27 @@ class Anchor(StrEnum):
     CREATED_AT = "created_at"  # the notice's own creation
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """Whom a notice about no booking is for, as it was when the notice was written."""
+
+    name: str = ""
+    email: str | None = None
+    phone: str | None = None
+    language: str | None = None  # None: the vendor's, else English
+    zone: str = "UTC"  # IANA name, for the times in it
+    vendor_id: int | None = None  # whose wording and whose costs
+
+    def as_dict(self) -> dict[str, Any]:
+        """For storage."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(stored: Mapping[str, Any]) -> "Recipient":
+        """What `as_dict` made."""
+        return Recipient(**stored)
+
+
 @dataclass(frozen=True)
 class Later:
     """A channel that joins in when no delivery is known after that long."""
@@ -107,9 +143,10 @@ class NoticeRule:
     """How one kind of notice is sent.
 
     `at_once` goes out together; `fallback` only when a channel of this notice failed for good; `later` is written
-    together with the others and dropped when its time has come and a delivery is known. A delivery is sent
-    only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale message
-    is worse than none.
+    together with the others and dropped when its time has come and a delivery is known. Who fails is followed along one
+    line, at_once -> fallback -> later, which never turns back: see `instead_of`. A delivery is sent only while the
+    booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale message is worse than
+    none. A kind without `true_in` is about no booking: who writes it names its channels and its time.
     """
 
     urgency: Urgency
@@ -119,6 +156,11 @@ class NoticeRule:
     anchor: Anchor
     offset: timedelta = timedelta(0)
     later: tuple[Later, ...] = ()
+
+    @property
+    def is_about_booking(self) -> bool:
+        """Whether it is told to the driver of a booking."""
+        return bool(self.true_in)
 
     def at_once_among(self, enabled: Collection[Channel]) -> tuple[Channel, ...]:
         """Which of the enabled channels go out together.
@@ -133,9 +175,23 @@ class NoticeRule:
         return at_once + tuple(later for later in self.later if later.channel in enabled)
 
     def instead_of(self, channel: Channel, enabled: Collection[Channel]) -> Channel | None:
-        """Which of the enabled channels steps in where that one failed for good, if any."""
-        plan = (*self.at_once, *self.fallback)
-        return next((other for other in plan if other in enabled and other is not channel), None)
+        """Which of the enabled channels steps in where that one failed for good, if any: the next one on the line.
+
+        What went out at once has had its turn. A channel that is planned for later only comes sooner.
+        """
+        at_once = self.at_once_among(enabled)
+        line = [each for each in self._after_at_once() if each in enabled and each not in at_once]
+        place = line.index(channel) + 1 if channel in line else 0
+        return line[place] if place < len(line) else None
+
+    def others(self, channel: Channel, enabled: Collection[Channel]) -> tuple[Channel, ...]:
+        """The enabled channels that this kind may also go out on, at once or in the end."""
+        return tuple(
+            dict.fromkeys(c for c in (*self.at_once, *self._after_at_once()) if c in enabled and c is not channel)
+        )
+
+    def _after_at_once(self) -> tuple[Channel, ...]:
+        return (*self.fallback, *(later.channel for later in self.later))
 
 
 _BOTH = (Channel.EMAIL, Channel.SMS)
@@ -165,6 +221,11 @@ NOTICE_RULES: Mapping[NoticeKind, NoticeRule] = MappingProxyType(
         NoticeKind.BOOKING_REINSTATED: NoticeRule(
             Urgency.SOON, _BOTH, (), (State.REINSTATED,), Anchor.CREATED_AT, _DAY
         ),
+        NoticeKind.DISPUTE_UPHELD: NoticeRule(Urgency.SOON, _BOTH, (), (State.EXPIRED,), Anchor.CREATED_AT, _DAY),
+        NoticeKind.SIGN_IN_CODE: NoticeRule(Urgency.NOW, (), (), (), Anchor.CREATED_AT, timedelta(minutes=10)),
+        NoticeKind.ALERT_RAISED: NoticeRule(Urgency.SOON, _MAIL, (), (), Anchor.CREATED_AT, _DAY),
+        NoticeKind.NO_SHOW_DIGEST: NoticeRule(Urgency.LATER, _MAIL, (), (), Anchor.CREATED_AT, _DAY),
+        NoticeKind.DISPUTE_OPENED: NoticeRule(Urgency.LATER, _MAIL, (), (), Anchor.CREATED_AT, _DAY),
     }
 )
 """Every kind has exactly one rule. What a final state says stays true for a day after it was written."""

@@ -18,9 +18,10 @@ from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.foreign_text import visible
 from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.outbox.sms_length import fit
+from slotwatch.outbox.telling import Telling
 from slotwatch.outbox.template_check import TemplateFault
 from slotwatch.outbox.template_settings import TemplateSettings
-from slotwatch.outbox.values import VALUES, Telling
+from slotwatch.outbox.values import VALUES
 from slotwatch.outbox.wording import Compiled, Part, Wording
 
 __all__ = ["Renderer"]
@@ -53,9 +54,10 @@ class Renderer:
         return self.message_to(address, self.telling(delivery, frontend_url))
 
     def telling(self, delivery: Claimed, frontend_url: str) -> Telling:
-        """The delivery in the driver's language: of the profile, else the vendor's, else English."""
+        """The delivery in the person's language: of the profile, else the vendor's, else English."""
         spoken = best_language(delivery.facts["preferences"].get("language"), delivery.facts.get("vendor_language"))
-        token = "" if self._tokens is None else self._tokens.token(delivery.facts["booking_id"])
+        booking_id = delivery.facts["booking_id"]
+        token = "" if self._tokens is None or booking_id is None else self._tokens.token(booking_id)
         return Telling(delivery=delivery, language=spoken, frontend_url=frontend_url, token=token)
 
     def message_to(self, address: str, telling: Telling) -> Message:

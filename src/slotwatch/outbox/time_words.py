@@ -1,5 +1,6 @@
 """Instants and durations in words: in the station's time zone, which is named, as the language writes them."""
 
+from datetime import date as Day  # noqa: N812  # `date` is a function here
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from babel.dates import format_date, format_skeleton, format_time, get_timezone_
 from slotwatch.locale.catalogues import Language
 
 __all__ = [
+    "calendar_day",
     "clock_time",
     "date",
     "day_start",
@@ -54,6 +56,12 @@ def time_with_zone(instant: datetime, zone: ZoneInfo, language: Language) -> str
 def date(instant: datetime, zone: ZoneInfo, language: Language) -> str:
     """`Monday, 2 March 2026`."""
     return digits(format_date(instant.astimezone(zone), "full", locale=language.locale), language)
+
+
+@lru_cache(512)
+def calendar_day(day: Day, language: Language) -> str:
+    """A whole day, as `date` writes one."""
+    return digits(format_date(day, "full", locale=language.locale), language)
 
 
 @lru_cache(2048)

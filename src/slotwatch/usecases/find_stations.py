@@ -35,6 +35,7 @@ class Search:
 
     near: Near | None = None
     connector_type: str | None = None
+    words: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     limit: int = 50
@@ -79,6 +80,7 @@ async def find_stations(desk: Desk, search: Search) -> tuple[list[StationFound],
             conn,
             near=search.near,
             connector_type=search.connector_type,
+            words=search.words,
             limit=search.limit + 1,
             after=search.after,
         )

@@ -20,6 +20,7 @@ from slotwatch.web.auth import Authenticator, Role, TokenSigner, only
 from slotwatch.web.drivers import DriverBook
 from slotwatch.web.headers import add_security_headers
 from slotwatch.web.health import show_health, show_ready
+from slotwatch.web.live import LiveFeed
 from slotwatch.web.metrics import Metrics, show_metrics
 from slotwatch.web.pages.driver import DRIVER_PAGES, OPEN_PAGES
 from slotwatch.web.pages.inbox import GUARDS, INBOX_ROUTES
@@ -56,10 +57,13 @@ def create_app(
     """The application. `has_inbox` shows the local inbox; `links` are added to the start page; `receivers` take what
     providers report; browsers reach the pages at `frontend_url`."""
     metrics = Metrics(desk)
+    authenticator = authenticator or Authenticator(web, signer)
+    live = LiveFeed(desk.database, desk.clock, authenticator)
     state = State(
         {
             "desk": desk,
-            "authenticator": authenticator or Authenticator(web, signer),
+            "authenticator": authenticator,
+            "live": live,
             "drivers": DriverBook(desk),
             "receivers": receivers,
             "metrics": metrics,
@@ -68,6 +72,7 @@ def create_app(
             "needed_schema": None,
             "openapi": None,
             "page_key": signer.derived_key("page forms"),
+            "code_key": signer.derived_key("sign-in codes"),
             "frontend_url": frontend_url,
         }
     )
@@ -93,7 +98,7 @@ def create_app(
         exception_handlers={Exception: answer_problem},
         request_max_body_size=web.max_body_bytes,
         before_send=[add_security_headers, metrics.count_request],
-        lifespan=[_beside(state, background)],
+        lifespan=[_beside(state, [live.run, *background])],
     )
 
 

@@ -266,6 +266,8 @@ def _station_json(station: OwnStation) -> OwnStationOut:
         longitude=station.longitude,
         time_zone=station.zone,
         opening_hours=msgspec.convert(station.hours.as_list(), list[ShiftOut]),
+        check_in_radius_m=station.check_in_radius_m,
+        rotating_code=station.rotating_code,
         connectors=[_connector_json(connector) for connector in station.connectors],
     )
 
