@@ -113,17 +113,22 @@ async def _sampled(url: str, period: TimeRange) -> Script:
     """One answer as the product gives it, listened to: what pgbench has to run for other vendors."""
     calls: list[Call] = []
     clock = DatabaseClock()
+
+    def hear(logged: Any) -> None:
+        calls.append(Call(logged.query, tuple(logged.args)))
+
     async with AsyncExitStack() as stack:
         database = await connect(DatabaseSettings(), name="bench", url=url)
         stack.push_async_callback(database.close)
         for listening in (False, True):  # first asyncpg looks up types, once for each connection
             if listening:
                 async with database.connection() as only:  # the pool has this one and gives it out again
-                    only.add_query_logger(lambda logged: calls.append(Call(logged.query, tuple(logged.args))))
+                    only.add_query_logger(hear)
             async with database.snapshot() as conn:
                 scope = Scope.until_now(FIRST_VENDOR, period.length, await clock.now(conn))
                 statistics = await read_statistics(conn, scope)
                 slots = await read_slots(conn, scope, state=None, limit=_PAGE, after=None)
         if not statistics.figures.total or not slots:
             raise RuntimeError("the vendor that was asked for has nothing to show")
-        return await script_of(conn, calls, FIRST_VENDOR)
+        async with database.connection() as conn:
+            return await script_of(conn, calls, FIRST_VENDOR)
