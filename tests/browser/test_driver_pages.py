@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import Geolocation, Page
 
 from slotwatch.domain.booking import Booking
 from slotwatch.domain.ids import parse_booking_ref, ref
@@ -186,7 +186,7 @@ async def test_a_driver_books_is_told_scans_and_charges_and_the_page_follows_by_
 ) -> None:
     await paying_crew.never_silent()
     await paying_crew.execute("UPDATE station SET check_in_radius_m = 150 WHERE id = $1", town.station)
-    here = {"latitude": 48.2005, "longitude": 16.3701, "accuracy": 20}
+    here: Geolocation = {"latitude": 48.2005, "longitude": 16.3701, "accuracy": 20}
     async with served(make_app(paying_crew.desk)) as site, browsing() as browser:
         context = await browser.new_context(**LOOKS["phone-light"], geolocation=here, permissions=["geolocation"])
         page = await context.new_page()

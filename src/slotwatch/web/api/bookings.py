@@ -309,10 +309,10 @@ async def finish_booking(request: ApiRequest, booking_id: FromPath[str]) -> Resp
 
 async def _attempt(request: ApiRequest, asked: CheckInRequest) -> CheckInAttempt:
     """The code on a connector is a link that ends in the connector's id, or the id alone; `k` is a screen's code."""
-    where, location = asked.location, None
-    if where is not None:
-        location = (where.latitude, where.longitude)
-    attempt = CheckInAttempt(asked.method, location=location, accuracy=where and where.accuracy)
+    where = asked.location
+    location = None if where is None else (where.latitude, where.longitude)
+    accuracy = None if where is None else where.accuracy
+    attempt = CheckInAttempt(asked.method, location=location, accuracy=accuracy)
     if asked.method is not CheckInMethod.QR:
         return attempt
     link = urlsplit(asked.qr_token or "")
