@@ -29,6 +29,11 @@ pytestmark = pytest.mark.browser
 
 HOUR = timedelta(hours=1)
 SHOTS = os.environ.get("SLOTWATCH_SHOTS")
+# Made of the same parts as another page: looked at by eye and by axe in one look only.
+LIKE_ANOTHER = {
+    *("booking-cancelled", "booking-expired", "booking-confirmed", "booking-pending", "scan-active", "scan-other"),
+    *("scan-none", "scan-nobody", "stations-none", "absent", "pay", "finish"),
+}
 LONG_NAME = "Parkhaus " + "Donaudampfschifffahrtsgesellschaftskapitänsmütze " * 3
 ARABIC_NAME = "محطة شحن الميناء القديم"
 
@@ -145,7 +150,7 @@ async def test_every_page_of_drivers_can_be_read_by_everybody(
                     if SHOTS:
                         await page.screenshot(path=Path(SHOTS) / f"{name}-{look}.png", full_page=True)
                     assert await sticking_out(page) <= 0, "nothing sticks out at the side"
-                    if look in ("phone-light", "desktop-dark"):  # each size and each scheme once
+                    if look == "phone-light" or (look == "desktop-dark" and name not in LIKE_ANOTHER):
                         results = await Axe().run(page)
                         assert results.violations_count == 0, results.generate_report()
             await page.emulate_media(color_scheme="light")
