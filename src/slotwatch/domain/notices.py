@@ -148,11 +148,12 @@ class NoticeRule:
 
     `at_once` goes out together; `fallback` only when a channel of this notice failed for good. What stands `beside`
     goes out with them where it can, and takes nobody's place: push to drivers with a browser for it, the operator's own
-    app. `later` is written together with the others, joins in one after the other and is dropped when a delivery is
-    known by then. Who fails is followed along one line, at_once -> fallback -> later, which never turns back: see
-    `instead_of`. A delivery is sent only while the booking is in one of `true_in` and before `anchor + offset`; later
-    it is stale, and a stale message is worse than none. A kind without `true_in` is about no booking: who writes it
-    names its channels and its time.
+    app. `later` joins in one after the other and is dropped when a delivery is known by then. Who fails is followed
+    along one line, at_once -> fallback -> later, which never turns back: see `instead_of`.
+
+    A delivery is sent only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale,
+    and a stale message is worse than none. A kind without `true_in` is about no booking: who writes it names its
+    channels and its time.
     """
 
     urgency: Urgency
@@ -187,9 +188,9 @@ class NoticeRule:
         """Which of the enabled channels steps in where that one failed for good, if any: the next one on the line.
 
         What went out at once has had its turn. A channel that is planned for later only comes sooner. Nobody steps in
-        for the operator's app.
+        for what stands beside.
         """
-        if channel is Channel.WEBHOOK:
+        if channel in self.beside:
             return None
         at_once = self.at_once_among(enabled)
         line = [each for each in (*self.fallback, *self.later) if each in enabled and each not in at_once]
@@ -197,11 +198,9 @@ class NoticeRule:
         return line[place] if place < len(line) else None
 
     def others(self, channel: Channel, enabled: Collection[Channel]) -> tuple[Channel, ...]:
-        """The enabled channels that this kind may also go out on to the person, at once or in the end."""
-        if channel is Channel.WEBHOOK:
-            return ()
-        every = dict.fromkeys((*self.at_once, *self.fallback, *self.later))
-        return tuple(c for c in every if c in enabled and c is not channel)
+        """The enabled channels that may also tell a person of this kind, at once or in the end."""
+        every = (*self.at_once, *self.beside, *self.fallback, *self.later)
+        return tuple(dict.fromkeys(c for c in every if c in enabled and c is not channel and c is not Channel.WEBHOOK))
 
 
 _BOTH = (Channel.EMAIL, Channel.SMS)

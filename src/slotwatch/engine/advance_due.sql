@@ -31,15 +31,15 @@ WITH clock AS MATERIALIZED (
      CROSS JOIN LATERAL (SELECT EXISTS (
            SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
             WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended')
-              AND d.state IN ('sent', 'delivered') AND d.channel <> 'webhook')
-            OR EXISTS (  -- the start may have arrived, and what is left of the grace did go out
-            SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
-             WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended') AND d.state = 'unknown'
-               AND d.channel <> 'webhook'
-               AND EXISTS (SELECT FROM notice AS a JOIN delivery AS e ON e.notice_id = a.id
-                            WHERE a.booking_id = b.id AND a.kind = 'grace_alert' AND e.state IN ('sent', 'delivered')
-                              AND e.channel <> 'webhook'))
-            AS so) AS told
+              AND d.channel <> 'webhook' AND d.state IN ('sent', 'delivered'))
+           OR EXISTS (  -- the start may have arrived, and what is left of the grace did go out
+           SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
+            WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended') AND d.state = 'unknown'
+              AND d.channel <> 'webhook'
+              AND EXISTS (SELECT FROM notice AS a JOIN delivery AS e ON e.notice_id = a.id
+                           WHERE a.booking_id = b.id AND a.kind = 'grace_alert' AND e.channel <> 'webhook'
+                              AND e.state IN ('sent', 'delivered')))
+           AS so) AS told
       LEFT JOIN LATERAL (
            SELECT e.received_at, e.method FROM evidence AS e
             WHERE e.booking_id = b.id AND e.kind = 'check_in' AND e.valid

@@ -1,6 +1,6 @@
 -- name: clean: forfeits whose hold has passed become final; deliveries that nobody sent in time are missed; old rows go.
 -- guard: a forfeit with an open dispute waits; only pending deliveries without a running lease are closed.
--- index: booking_forfeit_idx, delivery_claim_idx, idempotency_created_idx, notice_own_idx, recipient_day_day_idx; a day of codes
+-- index: booking_forfeit_idx, delivery_claim_idx, idempotency_created_idx, notice_own_idx; a day of codes
 WITH clock AS MATERIALIZED (
     SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now
 ), final AS (

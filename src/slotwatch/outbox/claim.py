@@ -87,7 +87,7 @@ class Claimed:
             case Channel.EMAIL:
                 address = self.facts["email"]
             case Channel.PUSH:
-                address = next(iter(self.facts["browsers"] or ()), None)
+                address = next(iter(self.facts.get("browsers") or ()), None)
             case Channel.WEBHOOK:
                 address = OPERATORS_APP
             case _:
@@ -100,7 +100,8 @@ class Claimed:
         if self.channel is Channel.PUSH:
             return True  # the browser itself asked for it, signed in
         proof = "email_verified_at" if self.channel is Channel.EMAIL else "phone_verified_at"
-        return not self.rule.is_about_booking or self.facts.get(proof) is not None
+        is_proved = self.channel in (Channel.PUSH, Channel.WEBHOOK) or self.facts.get(proof) is not None
+        return is_proved or not self.rule.is_about_booking
 
     def has_other_way(self, enabled: Collection[Channel]) -> bool:
         """Whether this kind also goes out on another enabled channel that the person can be reached on."""

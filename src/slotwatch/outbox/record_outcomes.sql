@@ -41,7 +41,7 @@ WITH outcome AS (
      WHERE d.notice_id = w.notice_id AND d.channel = w.fallback
        AND d.state = 'pending' AND d.lease = 0 AND d.next_attempt_at > :at
        AND NOT EXISTS (SELECT FROM delivery AS o
-                        WHERE o.notice_id = w.notice_id AND o.channel NOT IN (:channel, w.fallback)
+                        WHERE o.notice_id = w.notice_id AND o.channel NOT IN (:channel, w.fallback, 'webhook')
                           AND (o.state IN ('sent', 'delivered')
                                OR o.state = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= :at)))
 ), suppressed AS (  -- the provider says that this address must not be used again
