@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from slotwatch.domain.notices import Channel
 from slotwatch.storage.statements import Connection, Statement
 
-__all__ = ["Reach", "load_reach", "save_preferences"]
+__all__ = ["Reach", "keep_proven_address", "load_reach", "save_preferences"]
 
 _LOAD = Statement(
     "SELECT d.preferences, d.email, d.phone, d.email_verified_at IS NOT NULL AS email_verified,"
@@ -23,6 +24,16 @@ _SAVE = Statement(
     " VALUES (:subject, :preferences, coalesce(:now::timestamptz, clock_timestamp()))"
     " ON CONFLICT (subject) DO UPDATE SET preferences = excluded.preferences"
 )
+_KEEP = {
+    Channel.EMAIL: Statement(
+        "UPDATE driver SET email = :address, email_verified_at = coalesce(:now::timestamptz, clock_timestamp())"
+        " WHERE id = :driver_id"
+    ),
+    Channel.SMS: Statement(
+        "UPDATE driver SET phone = :address, phone_verified_at = coalesce(:now::timestamptz, clock_timestamp())"
+        " WHERE id = :driver_id"
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +60,10 @@ async def save_preferences(
 ) -> None:
     """Replace what the driver chose; a driver seen for the first time is made."""
     await _SAVE.execute(conn, subject=subject, preferences=preferences, now=now)
+
+
+async def keep_proven_address(
+    conn: Connection, driver_id: int, channel: Channel, address: str, *, now: datetime | None
+) -> None:
+    """The driver's e-mail address, or number for SMS, after `prove_code` said that it is theirs."""
+    await _KEEP[channel].execute(conn, driver_id=driver_id, address=address, now=now)
