@@ -108,6 +108,12 @@ receipt = Table(
     CheckConstraint("status IN ('sent', 'delivered', 'failed', 'stop', 'start')", name="status"),
 )
 Index("receipt_waiting_idx", receipt.c.at, postgresql_where=text("NOT matched"))
+Index(
+    "receipt_message_idx",
+    receipt.c.provider,
+    receipt.c.message_id,
+    postgresql_where=text("message_id IS NOT NULL"),
+)
 Index("receipt_at_idx", receipt.c.at, postgresql_using="brin")
 
 Table(

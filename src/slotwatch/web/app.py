@@ -9,7 +9,9 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 
 from slotwatch.channels.push import PushSettings
+from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.usecases.desk import Desk
+from slotwatch.usecases.rotating_codes import RotatingCodes
 from slotwatch.web.api.bookings import BOOKING_ROUTES
 from slotwatch.web.api.disputes import DISPUTE_ROUTES
 from slotwatch.web.api.notifications import NOTIFICATION_ROUTES
@@ -27,9 +29,10 @@ from slotwatch.web.pages.driver import DRIVER_PAGES, OPEN_PAGES
 from slotwatch.web.pages.inbox import GUARDS, INBOX_ROUTES
 from slotwatch.web.pages.operator import OPERATOR_PAGES
 from slotwatch.web.pages.rendering import send_push_worker, send_static_file
-from slotwatch.web.pages.start import Link, show_booking_page, show_docs, show_openapi, show_start
+from slotwatch.web.pages.start import Link, show_docs, show_openapi, show_start
 from slotwatch.web.pages.vendor import MANAGER_PAGES, OWNER_PAGES, VENDOR_PAGES
 from slotwatch.web.problems import answer_problem
+from slotwatch.web.sealed import Seals
 from slotwatch.web.settings import WebSettings
 from slotwatch.web.visitors import Door, let_in
 
@@ -74,6 +77,10 @@ def create_app(
             "needed_schema": None,
             "openapi": None,
             "page_key": signer.derived_key("page forms"),
+            "seals": Seals(signer.derived_key("sealed facts")),
+            "rotating_codes": RotatingCodes(signer.derived_key("rotating codes")),
+            "notice_tokens": NoticeTokens(signer.derived_key("notice tokens")),
+            "has_inbox": has_inbox,
             "code_key": signer.derived_key("sign-in codes"),
             "frontend_url": frontend_url,
             "push": push or PushSettings(),
@@ -91,7 +98,7 @@ def create_app(
             Router("/", guards=[*GUARDS], route_handlers=[*INBOX_ROUTES] if has_inbox else []),
             *_page_routers(),
             *WEBHOOK_ROUTES,
-            *(show_start, show_docs, show_openapi, show_booking_page, send_static_file, send_push_worker),
+            *(show_start, show_docs, show_openapi, send_static_file, send_push_worker),
             *(show_health, show_ready, show_metrics),
         ],
         state=state,

@@ -32,7 +32,8 @@ class Seals:
             return None
         try:
             ends_at, fact = msgspec.json.decode(
-                base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=tuple[int, kind]  # type: ignore[valid-type]  # a type at run time
+                base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)),
+                type=tuple[int, kind],  # type: ignore[valid-type]  # a type at run time
             )
         except (binascii.Error, ValueError):
             return None

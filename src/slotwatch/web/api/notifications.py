@@ -20,7 +20,7 @@ from slotwatch.web.contract import ApiRequest, Operation, declared, read_body, r
 from slotwatch.web.once import Answer, once
 from slotwatch.web.problems import FieldError, FieldsRefused
 
-__all__ = ["NOTIFICATION_ROUTES"]
+__all__ = ["NOTIFICATION_ROUTES", "Preferences", "check_quiet_hours", "read_preferences"]
 
 _PATH = "/api/users/me/notifications"
 _WallTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
@@ -119,7 +119,7 @@ async def show_preferences(request: ApiRequest) -> Response[bytes]:
 async def choose_preferences(request: ApiRequest) -> Response[bytes]:
     """PUT /api/users/me/notifications."""
     wanted = await read_body(request, Preferences)
-    _check_zone(wanted.quiet_hours)
+    check_quiet_hours(wanted.quiet_hours)
     chosen = msgspec.structs.replace(wanted, addresses=msgspec.UNSET, push=msgspec.UNSET)
     desk: Desk = request.app.state.desk
 
@@ -165,7 +165,7 @@ async def _seen(request: ApiRequest) -> NotificationsOut:
     settings: PushSettings = request.app.state.push
     async with desk.database.connection() as conn:
         reach = await load_reach(conn, request.user.subject)
-    chosen = _preferences(reach.preferences)
+    chosen = read_preferences(reach.preferences)
     switches = {
         channel.value: getattr(chosen.channels, channel.value) is not False
         for channel in _CONFIGURED
@@ -196,7 +196,7 @@ def _addresses(reach: Reach) -> dict[str, AddressOut]:
     return found
 
 
-def _preferences(stored: dict[str, Any]) -> Preferences:
+def read_preferences(stored: dict[str, Any]) -> Preferences:
     """What was stored; what cannot be read (an older program's) counts as not chosen."""
     try:
         return msgspec.convert(stored, Preferences)
@@ -204,7 +204,8 @@ def _preferences(stored: dict[str, Any]) -> Preferences:
         return Preferences()
 
 
-def _check_zone(quiet: QuietHours | None) -> None:
+def check_quiet_hours(quiet: QuietHours | None) -> None:
+    """Raise FieldsRefused for a zone that is none, and for hours that never end."""
     if quiet is None:
         return
     try:

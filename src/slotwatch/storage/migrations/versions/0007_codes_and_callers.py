@@ -1,4 +1,4 @@
-"""Who asked for a code, so that nobody asks for too many; whether a driver has a browser to push to."""
+"""Who asked for a code, so that one caller cannot ask for too many."""
 
 from pathlib import Path
 
