@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from slotwatch.channels import Failed, Guarded, Message, Outcome
 from slotwatch.channels.guarded import GuardSettings
-from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.domain.notices import DeliveryState
 from slotwatch.outbox.sender import Sender
 from slotwatch.outbox.settings import SenderSettings
 from tests.conftest import NOON, Town

@@ -60,8 +60,8 @@ _MOMENTS = (
 )
 
 _DIGEST = [
-    {"station": "Donaukanal Garage", "no_shows": 2, "bookings": 41, "lost": {"EUR": 2500}},
-    {"station": "Hauptbahnhof Parkdeck 3", "no_shows": 1, "bookings": 17, "lost": {"EUR": 900}},
+    {"station": "Donaukanal Garage", "no_shows": 2, "bookings": 41, "lost": {"EUR": 2500}, "kept": {"EUR": 2500}},
+    {"station": "Hauptbahnhof Parkdeck 3", "no_shows": 1, "bookings": 17, "lost": {"EUR": 900}, "kept": {}},
 ]
 _TOLD: Mapping[NoticeKind, Mapping[str, Any]] = {
     NoticeKind.DISPUTE_UPHELD: {"note": "The camera at the gate shows that the bay stayed empty until 18:40."},
