@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from slotwatch.domain.alerts import AlertKind, alert_text, alert_title
 from slotwatch.domain.money import Money
 from slotwatch.outbox import money_words, time_words
 from slotwatch.outbox.foreign_text import person_name, visible
@@ -40,11 +41,18 @@ def good_for(t: Telling) -> str:
 
 def title(t: Telling) -> str:
     """An alert in a few words."""
+    kind = t.told.get("kind")
+    if kind is not None:
+        said = alert_title(AlertKind(kind), t.told.get("subject") or "", t.told.get("station"), t.language.gettext)
+        return visible(said, _LONGEST_TITLE)
     return visible(str(t.told.get("title") or ""), _LONGEST_TITLE)
 
 
 def words(t: Telling) -> str:
     """What an alert says."""
+    kind = t.told.get("kind")
+    if kind is not None:
+        return visible(alert_text(AlertKind(kind), t.told.get("detail") or {}, t.language.gettext), _LONGEST_WORDS)
     return visible(str(t.told.get("text") or ""), _LONGEST_WORDS)
 
 
