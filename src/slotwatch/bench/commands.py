@@ -16,6 +16,7 @@ __all__ = ["app"]
 app = App(name="bench", help="Measure speed and memory against their limits.")
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Minutes = Annotated[float, Parameter(validator=Number(gt=0))]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object for programs.")]
 Server = Annotated[
     str | None,
@@ -114,6 +115,15 @@ def dashboard(
 
     size = DashboardSize(bookings, vendors, days, viewers, answers, rounds)
     _measure("dashboard", size.steps, lambda url, steps: measure_dashboard(url, size, steps), json, database_url)
+
+
+@app.command
+def live(*, viewers: Count = 1000, minutes: Minutes = 10, json: Json = False, database_url: Server = None) -> None:
+    """Very many viewers of one board on one web process: how soon a change reaches all, and the process's memory."""
+    from slotwatch.bench.live import LiveSize, measure_live
+
+    size = LiveSize(viewers, minutes)
+    _measure("live", 1 + len(size.parts), lambda url, steps: measure_live(url, size, steps), json, database_url)
 
 
 def _measure(

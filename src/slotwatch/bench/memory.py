@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from slotwatch.bench.report import Steps
+from slotwatch.bench.resident import MIB, resident
 from slotwatch.bench.seed import CHUNK, Wave, open_connection, seed
 from slotwatch.bench.worker import working
 from slotwatch.storage.clock import DatabaseClock
@@ -25,7 +24,6 @@ _TARGET_MB = 10
 _BOOKINGS_A_CONNECTOR = 50
 _POLL = timedelta(seconds=0.5)
 _SECONDS_TO_AUDIT = 60
-_MIB = 1024 * 1024
 
 
 def chunks(bookings: int) -> int:
@@ -54,9 +52,9 @@ async def measure_memory(url: str, bookings: int, seconds: int, steps: Steps) ->
         "bench": "memory",
         "bookings": bookings,
         "seconds": seconds,
-        "rss_mb_with_none": round(without / _MIB, 1),
-        "rss_mb_with_all": round(with_all / _MIB, 1),
-        "difference_mb": round((with_all - without) / _MIB, 1) + 0.0,  # no minus zero
+        "rss_mb_with_none": round(without / MIB, 1),
+        "rss_mb_with_all": round(with_all / MIB, 1),
+        "difference_mb": round((with_all - without) / MIB, 1) + 0.0,  # no minus zero
         "target_difference_mb": _TARGET_MB,
     }
 
@@ -73,10 +71,4 @@ async def _resident(conn: Connection, url: str, seconds: int) -> int:
                     raise RuntimeError("the worker ended early; what it said is above")
                 await clock.wait(_POLL)
         await clock.wait(timedelta(seconds=seconds))
-        return _rss(process.pid)
-
-
-def _rss(pid: int) -> int:
-    """Resident memory in bytes, as the kernel counts it (Linux)."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+        return resident(process.pid)
