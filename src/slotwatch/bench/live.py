@@ -75,7 +75,7 @@ async def measure_live(url: str, size: LiveSize, steps: Steps) -> dict[str, Any]
         }
         (crowd,) = await stack.enter_async_context(crew(1, order, module="slotwatch.bench.viewers"))
         late: list[float] = []
-        minutes = []
+        minutes: list[dict[str, Any]] = []
         for numbers in size.parts:
             steps.begin(f"minute {1 + len(minutes)} of {size.minutes:g}")
             heard = await _minute(_desk(database), crowd, size.viewers, numbers)
