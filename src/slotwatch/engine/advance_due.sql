@@ -31,12 +31,14 @@ WITH clock AS MATERIALIZED (
      CROSS JOIN LATERAL (SELECT EXISTS (
            SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
             WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended')
-              AND d.state IN ('sent', 'delivered'))
+              AND d.channel <> 'webhook' AND d.state IN ('sent', 'delivered'))
            OR EXISTS (  -- the start may have arrived, and what is left of the grace did go out
            SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
             WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended') AND d.state = 'unknown'
+              AND d.channel <> 'webhook'
               AND EXISTS (SELECT FROM notice AS a JOIN delivery AS e ON e.notice_id = a.id
-                           WHERE a.booking_id = b.id AND a.kind = 'grace_alert' AND e.state IN ('sent', 'delivered')))
+                           WHERE a.booking_id = b.id AND a.kind = 'grace_alert' AND e.channel <> 'webhook'
+                              AND e.state IN ('sent', 'delivered')))
            AS so) AS told
       LEFT JOIN LATERAL (
            SELECT e.received_at, e.method FROM evidence AS e
@@ -120,6 +122,7 @@ WITH clock AS MATERIALIZED (
       JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[], :plan_afters::interval[])
            AS plan(kind, channel, urgency, after)
              ON plan.kind = noted.kind AND (plan.after = interval '0' OR clock.now + plan.after < noted.valid_until)
+            AND (plan.channel <> 'push' OR has_browser(noted.booking_id))
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT id, entry, debit, credit, amount, currency, now FROM moved, clock

@@ -55,6 +55,7 @@ WITH clock AS MATERIALIZED (
       JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[], :plan_afters::interval[])
            AS plan(kind, channel, urgency, after)
              ON plan.kind = w.kind AND (plan.after = interval '0' OR clock.now + plan.after < w.valid_until)
+            AND (plan.channel <> 'push' OR has_browser(w.booking_id))
 )
 SELECT (SELECT now FROM clock) AS now, (SELECT found FROM overdue) AS overdue, (SELECT latest FROM overdue) AS latest,
        (SELECT count(*) FROM put_back) AS stray, (SELECT count(*) FROM written) AS untold,

@@ -1,5 +1,6 @@
 """A leased delivery with everything that is needed to judge, compose and send it."""
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +16,10 @@ from slotwatch.domain.terms import Terms
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.statements import Connection, load_sql
 
-__all__ = ["Claimed", "PaidToday", "claim"]
+__all__ = ["OPERATORS_APP", "Claimed", "PaidToday", "claim"]
+
+OPERATORS_APP = "app"
+"""Stands for the address of the operator's app, which is a setting."""
 
 _CLAIM = load_sql(__package__, "claim_deliveries.sql")
 
@@ -78,14 +82,26 @@ class Claimed:
 
     def address_on(self, channel: Channel) -> str | None:
         """Where that channel reaches the person, if it does."""
-        address: str | None = self.facts["email" if channel is Channel.EMAIL else "phone"]
+        address: str | None
+        match channel:
+            case Channel.EMAIL:
+                address = self.facts["email"]
+            case Channel.PUSH:
+                address = next(iter(self.facts.get("browsers") or ()), None)
+            case Channel.WEBHOOK:
+                address = OPERATORS_APP
+            case _:
+                address = self.facts["phone"]
         return address
 
     @property
     def is_verified(self) -> bool:
         """Whether the person proved that this address is theirs; who is told of no booking is named by ourselves."""
+        if self.channel is Channel.PUSH:
+            return True  # the browser itself asked for it, signed in
         proof = "email_verified_at" if self.channel is Channel.EMAIL else "phone_verified_at"
-        return not self.rule.is_about_booking or self.facts.get(proof) is not None
+        is_proved = self.channel in (Channel.PUSH, Channel.WEBHOOK) or self.facts.get(proof) is not None
+        return is_proved or not self.rule.is_about_booking
 
     def has_other_way(self, enabled: Collection[Channel]) -> bool:
         """Whether this kind also goes out on another enabled channel that the person can be reached on."""
@@ -97,8 +113,21 @@ class Claimed:
 
     @property
     def suppressible(self) -> str | None:
-        """The address as suppressions name it: e-mail in lower case."""
-        return self.address.lower() if self.address and self.channel is Channel.EMAIL else self.address
+        """The address as what must not be used again is named: e-mail in lower case, a browser by its endpoint."""
+        match self.channel:
+            case Channel.EMAIL:
+                return self.address and self.address.lower()
+            case Channel.PUSH:
+                return self.address and str(json.loads(self.address)["endpoint"])
+            case Channel.WEBHOOK:
+                return None  # only the operator can tell it to be quiet
+            case _:
+                return self.address
+
+    @property
+    def has_another_browser(self) -> bool:
+        """Whether a push message could go to an older browser of the driver."""
+        return self.channel is Channel.PUSH and len(self.facts["browsers"] or ()) > 1
 
     @property
     def arrived_by(self) -> str | None:

@@ -17,7 +17,8 @@ WITH RECURSIVE clock AS MATERIALIZED (
            SELECT v.vendor_id,
                   (SELECT true FROM delivery AS d
                     WHERE d.channel = :channel AND d.state = 'pending' AND d.urgency = w.urgency
-                      AND d.vendor_id = v.vendor_id AND d.next_attempt_at <= (SELECT now FROM clock) LIMIT 1) AS due
+                      AND d.vendor_id = v.vendor_id AND d.next_attempt_at <= (SELECT now FROM clock)
+                    ORDER BY d.next_attempt_at LIMIT 1) AS due
              FROM (SELECT d.vendor_id FROM delivery AS d
                     WHERE d.channel = :channel AND d.state = 'pending' AND d.urgency = w.urgency
                       AND d.vendor_id > w.vendor_id
@@ -37,6 +38,7 @@ WITH RECURSIVE clock AS MATERIALIZED (
             ORDER BY d.next_attempt_at
             LIMIT (SELECT greatest(:limit / count(*), 1) FROM turn)
               FOR UPDATE SKIP LOCKED) AS mine
+     LIMIT :limit  -- never reached before, but the planner knows it
 ), leased AS (
     UPDATE delivery AS d
        SET lease = d.lease + 1, next_attempt_at = clock.now + :lease_for::interval
@@ -56,6 +58,7 @@ SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, l.handed_over, l.t
        (SELECT x.reason FROM suppression AS x
          WHERE x.channel = l.channel
            AND x.address = CASE l.channel WHEN 'email' THEN lower(coalesce(p.email, r.email))
+                                          WHEN 'push' THEN NULL WHEN 'webhook' THEN NULL
                                           ELSE coalesce(p.phone, r.phone) END
        ) AS suppressed_for,
        (SELECT t.channel FROM delivery AS t  -- for those that only join in when nothing arrived
@@ -64,7 +67,7 @@ SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, l.handed_over, l.t
        CASE WHEN l.handed_over IS NOT NULL THEN ARRAY(
            SELECT x.channel FROM suppression AS x
             WHERE (x.channel = 'email' AND x.address = lower(coalesce(p.email, r.email)))
-               OR (x.channel <> 'email' AND x.address = coalesce(p.phone, r.phone))) END AS suppressed_on,
+               OR (x.channel IN ('sms', 'whatsapp', 'voice') AND x.address = coalesce(p.phone, r.phone))) END AS suppressed_on,
        CASE WHEN l.channel = ANY (:paid_channels::text[]) THEN
            (SELECT t.messages FROM recipient_day AS t
              WHERE t.address = coalesce(p.phone, r.phone) AND t.day = (clock.now AT TIME ZONE 'UTC')::date)
@@ -74,7 +77,10 @@ SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, l.handed_over, l.t
              WHERE t.vendor_id = l.turn AND t.day = (clock.now AT TIME ZONE 'UTC')::date)
        END AS spent_today,
        v.spend_cap, p.email_verified_at, p.phone_verified_at,
-       clock.now
+       (SELECT array_agg(q.subscription::text ORDER BY q.id DESC) FROM push_subscription AS q
+         WHERE (l.channel = 'push' OR l.handed_over IS NOT NULL) AND q.driver_id = b.driver_id AND q.gone_at IS NULL
+       ) AS browsers,
+       p.subject, clock.now
   FROM leased AS l
  CROSS JOIN clock
   JOIN notice AS n ON n.id = l.notice_id

@@ -41,14 +41,18 @@ WITH outcome AS (
      WHERE d.notice_id = w.notice_id AND d.channel = w.fallback
        AND d.state = 'pending' AND d.lease = 0 AND d.next_attempt_at > :at
        AND NOT EXISTS (SELECT FROM delivery AS o
-                        WHERE o.notice_id = w.notice_id AND o.channel NOT IN (:channel, w.fallback)
+                        WHERE o.notice_id = w.notice_id AND o.channel NOT IN (:channel, w.fallback, 'webhook')
                           AND (o.state IN ('sent', 'delivered')
                                OR o.state = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= :at)))
 ), suppressed AS (  -- the provider says that this address must not be used again
     INSERT INTO suppression (channel, address, reason, at)
     SELECT DISTINCT ON (suppress) :channel, suppress, coalesce(error, 'refused'), :at
-      FROM outcome WHERE suppress IS NOT NULL ORDER BY suppress
+      FROM outcome WHERE suppress IS NOT NULL AND :channel <> 'push' ORDER BY suppress
         ON CONFLICT DO NOTHING
+), gone AS (  -- a browser that is no longer subscribed
+    UPDATE push_subscription AS p SET gone_at = :at
+      FROM outcome
+     WHERE :channel = 'push' AND p.endpoint = outcome.suppress AND p.gone_at IS NULL
 ), spent AS (
     INSERT INTO spend AS s (vendor_id, day, channel, messages, amount)
     SELECT vendor_id, (:at AT TIME ZONE 'UTC')::date, :channel, count(*), count(*) * :cost::bigint

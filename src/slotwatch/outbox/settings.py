@@ -1,10 +1,11 @@
 """Which channels are on, where links in messages lead, and how patiently deliveries are sent."""
 
+from datetime import timedelta
 from typing import ClassVar
 
 import msgspec
 
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import LOUDER_AFTER, Channel
 
 __all__ = ["CapSettings", "NoticeSettings", "SenderSettings"]
 
@@ -15,16 +16,25 @@ class NoticeSettings(msgspec.Struct, frozen=True, kw_only=True):
     email_enabled: bool = True
     sms_enabled: bool = True
     frontend_url: str = "http://127.0.0.1:8080"
+    louder_after_minutes: float = LOUDER_AFTER.total_seconds() / 60
 
     ENV: ClassVar[dict[str, str]] = {
         "email_enabled": "EMAIL_ENABLED",
         "sms_enabled": "SMS_ENABLED",
         "frontend_url": "FRONTEND_URL",
+        "louder_after_minutes": "SLOTWATCH_LOUDER_AFTER_MINUTES",
     }
 
     def __post_init__(self) -> None:
         if not self.frontend_url.startswith(("http://", "https://")):
             raise ValueError("frontend_url must start with http:// or https://")
+        if not 0 < self.louder_after_minutes <= 60:
+            raise ValueError("louder_after_minutes must be above 0 and at most 60")
+
+    @property
+    def louder_after(self) -> timedelta:
+        """How long a delivery is waited for before WhatsApp joins in, and as long again before a call."""
+        return timedelta(minutes=self.louder_after_minutes)
 
     @property
     def channels(self) -> frozenset[Channel]:

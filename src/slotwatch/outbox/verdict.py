@@ -60,6 +60,8 @@ def before_sending(
         return Verdict(DeliveryState.SUPPRESSED, f"not needed: it arrived by {delivery.arrived_by}")
     if delivery.channel is Channel.VOICE and delivery.amount.amount < settings.voice_from:
         return Verdict(DeliveryState.SUPPRESSED, "the booking's value is too small for a phone call")
+    if delivery.channel is Channel.WEBHOOK:  # the operator's own app: no driver's wish or number
+        return None
     reason = _why_not_here(delivery, settings) or _why_not_paid(delivery, caps)
     if reason is not None:
         return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
@@ -91,7 +93,7 @@ def _why_not_paid(delivery: Claimed, caps: CapSettings) -> str | None:
     if so_far.messages >= caps.recipient_cap * times:
         return f"this address got {so_far.messages} paid messages today, which is the most"
     cap = caps.spend_cap if so_far.cap is None else so_far.cap
-    if cap is not None and so_far.spent + (so_far.going + 1) * caps.cost(delivery.channel) > cap * times:
+    if cap is not None and so_far.spent + so_far.going * caps.cost(delivery.channel) >= cap * times:
         return "what the vendor spends on messages in a day is used up"
     return None
 
@@ -112,6 +114,8 @@ def after_try(
     match outcome:
         case Accepted(provider_id, provider):
             return Verdict(DeliveryState.SENT, tried="accepted", message_id=provider_id, provider=provider)
+        case Refused(error, suppress=True) if delivery.has_another_browser:
+            return Verdict(DeliveryState.PENDING, error, delivery.claimed_at, "refused", suppress=True)
         case Refused(error, suppress):
             fallback = _fallback(delivery, enabled)
             return Verdict(DeliveryState.FAILED, error, tried="refused", fallback=fallback, suppress=suppress)

@@ -45,6 +45,7 @@ _NOTE = Statement(
     " INSERT INTO delivery (notice_id, channel, state, urgency, vendor_id, station_id, slot_starts_at, next_attempt_at)"
     " SELECT noted.id, channel, 'pending', :urgency, :vendor_id, :station_id, :starts_at, :at"
     " FROM noted CROSS JOIN unnest(:channels::text[]) AS channel"
+    " WHERE channel <> 'push' OR has_browser(:id)"
 )
 _COUNT_LIVE = Statement(
     "SELECT count(*) FROM booking WHERE driver_id = :driver_id AND state = ANY (:states) AND ends_at > :now"

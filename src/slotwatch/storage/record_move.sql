@@ -26,6 +26,7 @@ WITH moved AS (
            CASE WHEN :valid_until < :at THEN 'its time had passed before it was due' END, :urgency,
            moved.vendor_id, moved.station_id, moved.starts_at, :at
       FROM noted CROSS JOIN moved CROSS JOIN unnest(:channels::text[]) AS channel
+     WHERE channel <> 'push' OR has_browser(:id)
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT moved.id, p.entry, p.debit, p.credit, p.amount, :currency, :at

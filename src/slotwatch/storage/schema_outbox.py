@@ -108,6 +108,12 @@ receipt = Table(
     CheckConstraint("status IN ('sent', 'delivered', 'failed', 'stop', 'start')", name="status"),
 )
 Index("receipt_waiting_idx", receipt.c.at, postgresql_where=text("NOT matched"))
+Index(
+    "receipt_message_idx",
+    receipt.c.provider,
+    receipt.c.message_id,
+    postgresql_where=text("message_id IS NOT NULL"),
+)
 Index("receipt_at_idx", receipt.c.at, postgresql_using="brin")
 
 Table(
@@ -149,7 +155,7 @@ Table(
 )
 
 # How many paid messages an address got on one day (UTC); kept for two days.
-recipient_day = Table(
+Table(
     "recipient_day",
     metadata,
     Column("address", Text, nullable=False),
@@ -157,7 +163,6 @@ recipient_day = Table(
     Column("messages", Integer, nullable=False),
     PrimaryKeyConstraint("address", "day"),
 )
-Index("recipient_day_day_idx", recipient_day.c.day)
 
 # What a vendor's messages cost on one day (UTC), in minor units of the house's currency.
 Table(

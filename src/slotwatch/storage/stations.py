@@ -13,7 +13,16 @@ from slotwatch.domain.opening_hours import OpeningHours
 from slotwatch.domain.slot import LONGEST
 from slotwatch.storage.statements import Connection, Statement, load_sql
 
-__all__ = ["Connector", "Near", "Station", "busy_times", "connectors_of", "find_station", "search_stations"]
+__all__ = [
+    "Connector",
+    "Near",
+    "Station",
+    "busy_times",
+    "connector_types",
+    "connectors_of",
+    "find_station",
+    "search_stations",
+]
 
 _SEARCH = load_sql(__package__, "station_search.sql")
 _FIND = Statement(
@@ -27,6 +36,7 @@ _CONNECTORS = Statement(
     " AND (:type::text IS NULL OR lower(type) = lower(:type))"
     " ORDER BY station_id, label, id"
 )
+_TYPES = Statement("SELECT DISTINCT type FROM connector WHERE removed_at IS NULL ORDER BY type")
 # The length of a slot bounds how early one that reaches into the window can begin: booking_station_idx does the rest.
 _BUSY = Statement(
     "SELECT connector_id, starts_at, ends_at FROM booking"
@@ -122,6 +132,11 @@ async def connectors_of(
         )
         for row in await _CONNECTORS.fetch(conn, station_ids=list(station_ids), type=connector_type)
     ]
+
+
+async def connector_types(conn: Connection) -> list[str]:
+    """Every kind of plug that there is."""
+    return [row["type"] for row in await _TYPES.fetch(conn)]
 
 
 async def busy_times(

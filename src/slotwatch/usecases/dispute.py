@@ -26,7 +26,10 @@ _TOLD_FOR = timedelta(days=3)
 
 
 async def dispute(desk: Desk, driver_id: int, booking_id: int, statement: str) -> None:
-    """Open the dispute, and tell who decides at the vendor's. Raises NotFound, InvalidInput, NotDisputable, DisputeWindowOver or AlreadyDisputed."""
+    """Open the dispute, and tell who decides at the vendor's.
+
+    Raises NotFound, InvalidInput, NotDisputable, DisputeWindowOver or AlreadyDisputed.
+    """
     if not 0 < len(statement.strip()) <= _LONGEST_STATEMENT:
         raise InvalidInput(f"Say what happened, in at most {_LONGEST_STATEMENT} characters.")
     async with desk.database.transaction() as conn:

@@ -1,7 +1,9 @@
 """Staff of a vendor, and operators: who may sign in to what."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -74,15 +76,17 @@ class NewPerson:
 async def list_people(desk: Desk, vendor_id: int | None) -> list[Person]:
     """The staff of a vendor, or with None the operators."""
     async with desk.database.connection() as conn:
-        return [
-            Person(**{**row, "role": StaffRole(row["role"])}) for row in await _LIST.fetch(conn, vendor_id=vendor_id)
-        ]
+        return [_person(row) for row in await _LIST.fetch(conn, vendor_id=vendor_id)]
 
 
 async def list_everybody(desk: Desk) -> list[Person]:
     """Operators first, then the staff of every vendor."""
     async with desk.database.connection() as conn:
-        return [Person(**{**row, "role": StaffRole(row["role"])}) for row in await _ALL.fetch(conn)]
+        return [_person(row) for row in await _ALL.fetch(conn)]
+
+
+def _person(row: Mapping[str, Any]) -> Person:
+    return Person(**{**row, "role": StaffRole(row["role"])})
 
 
 async def add_person(desk: Desk, new: NewPerson) -> int:

@@ -25,7 +25,7 @@ _LIST = Statement(
 )
 _READ = Statement(f"SELECT {_PROFILE} FROM vendor WHERE id = :id")  # noqa: S608  # names only
 _SET = Statement(
-    "UPDATE vendor SET name = :name, language = :language, email = :email, spend_cap = :spend_cap,"
+    "UPDATE vendor SET name = :name, language = :language, email = :email, spend_cap = :spend_cap,"  # noqa: S608
     f" alert_rules = :alert_rules WHERE id = :id RETURNING {_PROFILE}"
 )
 

@@ -1,7 +1,7 @@
 """Live streams: told what changed on their own board and nothing else, without gaps, until the session ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -72,7 +72,7 @@ async def test_a_viewer_is_told_of_its_own_bookings_and_of_no_others(feed: LiveF
 async def test_every_kind_of_change_is_told(feed: LiveFeed, crew: Crew, desk: Desk, town: Town) -> None:
     seen = events_of(await feed.join(Pass(town.vendor), None))
     booking = await book(desk, town.driver, town.connectors[0], town.slot())
-    changes = {
+    changes: dict[str, Callable[[], Awaitable[object]]] = {
         "the engine moves it": crew.engine,
         "a message goes out": crew.deliver,
         "it is disputed": lambda: crew.execute(
@@ -82,10 +82,10 @@ async def test_every_kind_of_change_is_told(feed: LiveFeed, crew: Crew, desk: De
     await feed.run_once()
     crew.clock.advance(HOUR)
     for what, change in changes.items():
-        await seen.next("changed")
+        told = await seen.next("changed")
+        assert told.data["bookingIds"] == [booking_ref(booking.id)], f"before {what}"
         await change()
         await feed.run_once()
-        assert seen is not None, what
     assert (await seen.next("changed")).data["bookingIds"] == [booking_ref(booking.id)]
     for sql in (
         f"UPDATE connector SET removed_at = 'now' WHERE id = {town.connectors[3]}",

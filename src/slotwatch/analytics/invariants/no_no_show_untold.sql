@@ -10,5 +10,6 @@ SELECT b.id AS booking_id, format('expired at %s, and no start notice had gone o
                            OR n.kind = 'grace_alert' AND EXISTS (  -- and the start may have arrived
                               SELECT FROM notice AS s JOIN delivery AS u ON u.notice_id = s.id
                                WHERE s.booking_id = b.id AND s.kind IN ('slot_started', 'grace_extended')
-                                 AND u.state IN ('unknown', 'sent', 'delivered')))
-                      AND d.state IN ('sent', 'delivered') AND coalesce(d.sent_at, b.expired_at) <= b.expired_at)
+                                 AND u.channel <> 'webhook' AND u.state IN ('unknown', 'sent', 'delivered')))
+                      AND d.channel <> 'webhook' AND d.state IN ('sent', 'delivered')
+                      AND coalesce(d.sent_at, b.expired_at) <= b.expired_at)

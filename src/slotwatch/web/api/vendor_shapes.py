@@ -225,8 +225,11 @@ Shifts = Annotated[list[ShiftIn], msgspec.Meta(max_length=50)]
 
 
 class StationRequest(In):
-    """A new station. No opening hours at all: always open. `checkInRadiusM`: how near, in metres, one must be to check in
-    by code; null: anywhere. `rotatingCode`: its screen shows a code that changes."""
+    """A new station. No opening hours at all: always open.
+
+    `checkInRadiusM`: how near, in metres, one must be to check in by code; null: anywhere. `rotatingCode`: its screen
+    shows a code that changes.
+    """
 
     name: Line
     address: Address
@@ -247,7 +250,7 @@ class StationChange(In):
     longitude: Longitude | msgspec.UnsetType = msgspec.UNSET
     time_zone: Zone | msgspec.UnsetType = msgspec.UNSET
     opening_hours: Shifts | msgspec.UnsetType = msgspec.UNSET
-    check_in_radius_m: Radius | None | msgspec.UnsetType = msgspec.UNSET
+    check_in_radius_m: Radius | msgspec.UnsetType | None = msgspec.UNSET
     rotating_code: bool | msgspec.UnsetType = msgspec.UNSET
 
 

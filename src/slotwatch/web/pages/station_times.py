@@ -1,6 +1,6 @@
 """Instants on the pages: by the station's clocks, with their zone named."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ class StationTimes:
     """Puts instants into words for one station."""
 
     zone: ZoneInfo
-    spoken: Language = language("en")
+    spoken: Language = field(default_factory=lambda: language("en"))
 
     def clock(self, instant: datetime) -> str:
         """`18:30`."""
@@ -48,9 +48,18 @@ class StationTimes:
         begins = self.clock(starts_at) if first == last else self.time(starts_at)
         return f"{begins} \u2013 {self.time(ends_at)}"
 
+    def slot(self, starts_at: datetime, ends_at: datetime) -> str:
+        """`Monday, 2 March 2026, 18:00 - 19:00 CET`."""
+        return f"{self.day(starts_at)}, {self.hours(starts_at, ends_at)}"
+
+    def short_slot(self, starts_at: datetime, ends_at: datetime) -> str:
+        """`Mon 2 Mar, 18:00 - 19:00 CET`."""
+        return f"{time_words.short_day(starts_at, self.zone, self.spoken)}, {self.hours(starts_at, ends_at)}"
+
     def long_zone(self, instant: datetime) -> str:
         """`Central European Standard Time (UTC+1)`."""
-        return time_words.long_zone(instant, self.zone, self.spoken)
+        words = time_words.long_zone(instant, self.zone, self.spoken)
+        return "UTC" if words == "UTC (UTC)" else words
 
     def length(self, span: timedelta) -> str:
         """`90 minutes`."""

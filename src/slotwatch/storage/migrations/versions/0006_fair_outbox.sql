@@ -37,5 +37,3 @@ CREATE TABLE recipient_day (
     messages INTEGER NOT NULL,
     CONSTRAINT recipient_day_pkey PRIMARY KEY (address, day)
 );
-
-CREATE INDEX recipient_day_day_idx ON recipient_day (day);

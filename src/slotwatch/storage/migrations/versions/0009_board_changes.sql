@@ -87,3 +87,6 @@ $$;
 
 CREATE TRIGGER alert_tells_board AFTER INSERT OR UPDATE ON alert
     FOR EACH ROW WHEN (NEW.vendor_id IS NOT NULL) EXECUTE FUNCTION tell_board_of_alert();
+
+-- A booking's story shows the providers' reports on each of its messages.
+CREATE INDEX receipt_message_idx ON receipt (provider, message_id) WHERE message_id IS NOT NULL;
