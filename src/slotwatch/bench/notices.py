@@ -112,7 +112,9 @@ def _deliveries() -> Iterator[Claimed]:
         for language in LANGUAGES:
             for delivery in samples(language):
                 facts = {**delivery.facts, "driver_name": f"Driver {turn}", "email": f"driver{turn}@example.org"}
-                yield replace(delivery, facts={**facts, "booking_id": facts["booking_id"] + turn})
+                if facts["booking_id"] is not None:  # the kind is about one
+                    facts["booking_id"] += turn
+                yield replace(delivery, facts=facts)
 
 
 async def _limit(sinks: Child, size: NoticesSize, env: Mapping[str, str]) -> float:
