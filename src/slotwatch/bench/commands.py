@@ -76,15 +76,18 @@ def outbox(
 
 @app.command
 def memory(
-    *, bookings: Count = 1_000_000, seconds: Count = 20, json: Json = False, database_url: Server = None
+    *,
+    bookings: Count = 1_000_000,
+    waiting: Count = 100_000,
+    seconds: Count = 20,
+    json: Json = False,
+    database_url: Server = None,
 ) -> None:
-    """A worker process's memory with no bookings and with very many that lie in the future."""
-    from slotwatch.bench.memory import chunks, measure_memory
+    """A worker process's memory: with nothing to do, with very many bookings, while very many deliveries wait."""
+    from slotwatch.bench.memory import MemorySize, measure_memory
 
-    steps_to_go = 3 + chunks(bookings)
-    _measure(
-        "memory", steps_to_go, lambda url, steps: measure_memory(url, bookings, seconds, steps), json, database_url
-    )
+    size = MemorySize(bookings, waiting, seconds)
+    _measure("memory", size.steps, lambda url, steps: measure_memory(url, size, steps), json, database_url)
 
 
 @app.command

@@ -149,9 +149,11 @@ class NoticeRule:
     `at_once` goes out together; `fallback` only when a channel of this notice failed for good. What stands `beside`
     goes out with them where it can, and takes nobody's place: push to drivers with a browser for it, the operator's own
     app. `later` joins in one after the other and is dropped when a delivery is known by then. Who fails is followed
-    along one line, at_once -> fallback -> later, which never turns back: see `instead_of`. A delivery is sent only
-    while the booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale message is
-    worse than none. A kind without `true_in` is about no booking: who writes it names its channels and its time.
+    along one line, at_once -> fallback -> later, which never turns back: see `instead_of`.
+
+    A delivery is sent only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale,
+    and a stale message is worse than none. A kind without `true_in` is about no booking: who writes it names its
+    channels and its time.
     """
 
     urgency: Urgency
