@@ -28,7 +28,7 @@ async def _claimed(crew: Crew, channel: Channel) -> list[Claimed]:
 async def _failed(crew: Crew, conn: Connection, delivery: Claimed) -> int:
     rule, enabled = delivery.rule, crew.desk.channels
     verdict = Verdict(DeliveryState.FAILED, "no", tried="refused", fallback=rule.instead_of(delivery.channel, enabled))
-    return await record(conn, delivery.channel, "double", [(delivery, verdict)], crew.clock.read())
+    return len(await record(conn, delivery.channel, "double", [(delivery, verdict)], crew.clock.read()))
 
 
 async def test_two_channels_that_fail_for_the_same_notices_at_the_same_time_do_not_lock_each_other_up(
