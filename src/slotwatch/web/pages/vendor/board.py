@@ -1,6 +1,7 @@
 """The live board /vendor: every station's slots on a timeline and as a list, the numbers, and what needs a look."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -63,6 +64,7 @@ class PartsQuery(BoardQuery, forbid_unknown_fields=True, rename="camel", kw_only
     """The same for what renews itself: `numbers`, `list`, `timeline`, or stations of it, parted by commas."""
 
     parts: Annotated[str, msgspec.Meta(max_length=2000)] = ",".join(sorted(_EVERYTHING))
+    drawn: Annotated[str, msgspec.Meta(max_length=6000)] = ""  # stations that the page has drawn already
 
     @property
     def names(self) -> frozenset[str]:
@@ -74,7 +76,13 @@ class PartsQuery(BoardQuery, forbid_unknown_fields=True, rename="camel", kw_only
         """The stations to read; None: all, for parts that tell of all."""
         if self.names & {"list", "timeline"}:
             return None
-        return [parse_ref("ST", one) for one in sorted(self.names - _EVERYTHING)]
+        return self.wanted
+
+    @property
+    def wanted(self) -> list[int]:
+        """The stations to draw in any case."""
+        named = {*self.names, *self.drawn.split(",")} - _EVERYTHING - {""}
+        return [parse_ref("ST", one) for one in sorted(named)]
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ async def show_board(request: PageRequest) -> Response[Any]:
 async def show_parts(request: PageRequest) -> Response[Any]:
     """GET /vendor/board: the parts that change, for the page that shows them."""
     query = read_query(request, PartsQuery)
-    values = await _values(request, query, query.only)
+    values = await _values(request, query, query.only, query.wanted)
     answer = show(request, "vendor_board_parts.html", parts=query.names, **values)
     return packed(request, answer, unless=bool(query.q))
 
@@ -115,20 +123,20 @@ async def stream_to_page(request: PageRequest) -> Stream:
     return await stream_of(request.app.state.live, admission, since)
 
 
-async def _values(request: PageRequest, query: BoardQuery, only: list[int] | None = None) -> dict[str, Any]:
+async def _values(
+    request: PageRequest, query: BoardQuery, only: Sequence[int] | None = None, wanted: Sequence[int] = ()
+) -> dict[str, Any]:
     visitor: Visitor = request.scope["user"]
     read = await _read(request.app.state.desk, visitor.vendor_id, query, only)
-    rows = rows_of(read.board)
-    pages = max(1, -(-len(rows) // _ROWS_A_PAGE))
-    number = min(query.page, pages)
+    rows, row_count = rows_of(read.board, query.page, _ROWS_A_PAGE)
     return {
         "read": read,
         "query": query,
-        "drawn": draw(read.board, read.window, _zone_of_axis(read)),
-        "rows": rows[(number - 1) * _ROWS_A_PAGE : number * _ROWS_A_PAGE],
-        "row_count": len(rows),
-        "page_number": number,
-        "page_count": pages,
+        "drawn": draw(read.board, read.window, _zone_of_axis(read), wanted),
+        "rows": rows,
+        "row_count": row_count,
+        "page_number": query.page,
+        "page_count": max(1, -(-row_count // _ROWS_A_PAGE)),
         "most_slots": MOST_SLOTS,
         "alerts": (),
         "figures": figures_of(read.statistics),
@@ -141,7 +149,7 @@ async def _values(request: PageRequest, query: BoardQuery, only: list[int] | Non
     }
 
 
-async def _read(desk: Desk, vendor_id: int, query: BoardQuery, only: list[int] | None) -> _Read:
+async def _read(desk: Desk, vendor_id: int, query: BoardQuery, only: Sequence[int] | None) -> _Read:
     async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         mark = await current_mark(conn, now=desk.clock.fixed)
         now = await desk.clock.now(conn)
