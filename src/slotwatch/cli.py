@@ -98,6 +98,14 @@ def preview(
     print(run_preview(settings.templates, f"{settings.notices.frontend_url}/inbox/preview", to=to))  # noqa: T201
 
 
+@notices.command(name="push-key")
+def push_key() -> None:
+    """Make a key for web push and print the settings that it goes into."""
+    from slotwatch.processes.push_key import run_push_key
+
+    run_push_key()
+
+
 @notices.command
 def dead(
     *, limit: Annotated[int, Parameter(help="How many at most, the newest first.")] = 50, json: Json = False

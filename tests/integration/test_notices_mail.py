@@ -57,7 +57,7 @@ async def test_every_kind_arrives_whole_at_a_mail_server(language: str) -> None:
             assert type(outcome).__name__ == "Accepted", outcome
         await channel.close()
         received = [kept.mail for kept in sink.mails]
-    assert len(received) == len(sent) == 13
+    assert len(received) == len(sent) == 18
     for message, mail in zip(sent, received, strict=True):
         plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
         assert plain is not None and html is not None

@@ -110,7 +110,7 @@ async def test_the_calendar_file_is_the_booking_as_it_is_now(
 async def test_the_preview_shows_every_kind_in_every_language(client: httpx.AsyncClient, code: str) -> None:
     answer = await client.get("/inbox/preview", params={"language": code})
     assert answer.status_code == 200
-    assert answer.text.count("<iframe") == 13
+    assert answer.text.count("<iframe") == 18
     assert "slot_expired" in answer.text and "(3 segments)" not in answer.text
     mail = await client.get(f"/inbox/preview/{code}/3")
     assert "data:image/png;base64," in mail.text

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slotwatch.channels import Message
-from slotwatch.channels.channel import has_control_characters, plain
+from slotwatch.channels.channel import CalendarPart, has_control_characters, plain
 from slotwatch.channels.mail import Mail, Sender, UnfitMessageError, message_id, parse_sender, write_mail
 
 SENDER = Sender("Slotwatch", "s@slotwatch.example")
@@ -37,6 +37,36 @@ def test_every_subject_without_control_characters_arrives_as_it_was(subject: str
     mail = write_mail(Message(key="k", to="a@example.com", subject=subject, text="x"), SENDER)
 
     assert "".join(read(mail)["Subject"].split()) == "".join(subject.split())
+
+
+lines = st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n"))
+
+
+def _whole(text: str) -> str:
+    return text.removesuffix("\n") + "\n"  # the last line is ended, too
+
+
+@given(lines, lines)
+def test_text_and_html_arrive_as_they_were_in_seven_bits(text: str, html: str) -> None:
+    mail = write_mail(Message(key="k", to="a@example.com", subject="x", text=text, html=html), SENDER)
+    parts = list(read(mail).iter_parts())
+
+    assert [part.get_content_type() for part in parts] == ["text/plain", "text/html"]
+    assert [part.get_content().replace("\r\n", "\n") for part in parts] == [_whole(text), _whole(html)]
+    assert mail.data.isascii()
+
+
+def test_a_calendar_is_an_alternative_with_its_method_and_a_file() -> None:
+    content = "BEGIN:VCALENDAR\r\nSUMMARY:Wörthersee\r\nEND:VCALENDAR\r\n"
+    part = CalendarPart("REQUEST", content)
+    mail = read(write_mail(Message(key="k", to="a@b.example", subject="x", text="x", calendar=part), SENDER))
+    alternatives, file = mail.iter_parts()
+    _, calendar = alternatives.iter_parts()
+
+    assert (mail.get_content_type(), alternatives.get_content_type()) == ("multipart/mixed", "multipart/alternative")
+    assert (calendar.get_content_type(), calendar.get_param("method")) == ("text/calendar", "REQUEST")
+    assert calendar.get_content().splitlines() == content.splitlines()
+    assert (file.get_content(), file.get_filename()) == (content.encode(), "booking.ics")
 
 
 @given(st.text())

@@ -206,7 +206,9 @@ def test_booking_ids_sort_by_time_and_do_not_repeat() -> None:
 @pytest.mark.parametrize("kind", NoticeKind)
 def test_every_kind_has_a_rule_that_somebody_can_be_told_by(kind: NoticeKind) -> None:
     rule = NOTICE_RULES[kind]
-    assert rule.true_in
+    if not rule.is_about_booking:  # who writes it names its channels
+        assert not rule.fallback
+        return
     assert not set(rule.at_once) & set(rule.fallback)
     for enabled in ({Channel.EMAIL}, {Channel.SMS}, {Channel.EMAIL, Channel.SMS}):
         assert set(rule.at_once_among(enabled)) <= enabled

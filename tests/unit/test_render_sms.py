@@ -39,7 +39,7 @@ def test_a_text_message_never_needs_a_third_segment(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_with_an_ordinary_name_nothing_is_left_out(language: str) -> None:
-    for delivery in samples(language, Channel.SMS):
+    for delivery in [one for one in samples(language, Channel.SMS) if one.rule.is_about_booking]:
         message = RENDERER.message(delivery, FRONTEND)
         # Devanagari has room for 134 characters, 50 of them for the link: there the name may lose its tail.
         assert ("Donaukan" if language in ("hi", "ne") else "Donaukanal Garage") in message.text, message.text
@@ -62,6 +62,13 @@ def test_a_long_name_is_shortened_before_deadline_or_link_go(language: str, zone
 @pytest.mark.parametrize("kind", NoticeKind)
 def test_no_text_message_holds_a_word_that_networks_take_for_a_command(kind: NoticeKind, language: str) -> None:
     assert not COMMANDS.search(sms(kind, language).replace(FRONTEND, ""))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_code_stands_in_the_first_words_and_needs_two_segments_at_most(language: str) -> None:
+    text = sms(NoticeKind.SIGN_IN_CODE, language)
+    assert text.startswith("381604 ") and "http" not in text
+    assert segments(text) <= MOST_SEGMENTS
 
 
 def test_a_shortened_name_is_never_cut_inside_a_letter_and_its_marks() -> None:

@@ -128,6 +128,7 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
 def test_every_kind_has_its_whole_file_set_and_nothing_lies_about() -> None:
     wanted = {f"{kind}/{part}" for kind in NoticeKind for part in Part}
     shared = {"layout.mjml", "layout.txt", "station.mjml", "countdown.mjml", "rule.mjml", "rule.txt", "heading.mjml"}
+    shared |= {"letter.mjml", "letter.txt"}
     found = {path.relative_to(BUILT_IN).as_posix() for path in BUILT_IN.rglob("*") if path.is_file()}
     assert found == wanted | shared | {"README.md"}
 

@@ -16,10 +16,11 @@ _SECONDS_TO_END = 15
 
 
 class Child:
-    """One process that runs `slotwatch.bench.child`."""
+    """One process that runs a module of the benchmarks; it hears and tells lines of JSON."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.greeting: dict[str, Any] = {}  # what it told when it was ready
 
     @property
     def pid(self) -> int:
@@ -54,13 +55,15 @@ class Child:
 
 
 @asynccontextmanager
-async def crew(size: int, order: dict[str, Any]) -> AsyncIterator[list[Child]]:
-    """That many processes with the same order, all of them ready."""
+async def crew(
+    size: int, order: dict[str, Any], *, module: str = "slotwatch.bench.child"
+) -> AsyncIterator[list[Child]]:
+    """That many processes of that module with the same order, all of them ready."""
     async with AsyncExitStack() as stack:
         children = []
         for _ in range(size):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "slotwatch.bench.child"),
+                *(sys.executable, "-m", module),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )
@@ -70,5 +73,6 @@ async def crew(size: int, order: dict[str, Any]) -> AsyncIterator[list[Child]]:
             children.append(child)
         async with asyncio.timeout(_SECONDS_TO_START):
             for child in children:
-                assert (await child.hear()).get("ready")
+                child.greeting = await child.hear()
+                assert child.greeting.get("ready")
         yield children

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from slotwatch.bench.report import Steps
 from slotwatch.bench.seed import CHUNK, Wave, open_connection, seed
+from slotwatch.bench.worker import working
 from slotwatch.storage.clock import DatabaseClock
 from slotwatch.storage.statements import Connection, Statement
 
@@ -27,7 +25,6 @@ _TARGET_MB = 10
 _BOOKINGS_A_CONNECTOR = 50
 _POLL = timedelta(seconds=0.5)
 _SECONDS_TO_AUDIT = 60
-_SECONDS_TO_END = 15
 _MIB = 1024 * 1024
 
 
@@ -69,7 +66,7 @@ async def _resident(conn: Connection, url: str, seconds: int) -> int:
     await _DROP_AUDITS.execute(conn)
     await _DROP_BEATS.execute(conn)
     clock = DatabaseClock()
-    async with _worker(url) as process:
+    async with working(url) as process:
         async with asyncio.timeout(_SECONDS_TO_AUDIT):
             while not (await _BEATS.fetchval(conn) and await _AUDITS.fetchval(conn)):
                 if process.returncode is not None:
@@ -77,27 +74,6 @@ async def _resident(conn: Connection, url: str, seconds: int) -> int:
                 await clock.wait(_POLL)
         await clock.wait(timedelta(seconds=seconds))
         return _rss(process.pid)
-
-
-@asynccontextmanager
-async def _worker(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The product's own `slotwatch work`, ended when done with."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "slotwatch", "work"),
-        env={**os.environ, "DATABASE_URL": url},
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                async with asyncio.timeout(_SECONDS_TO_END):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
 
 
 def _rss(pid: int) -> int:

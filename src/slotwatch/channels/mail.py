@@ -5,19 +5,19 @@ import re
 from dataclasses import dataclass
 from email.errors import MessageError
 from email.headerregistry import Address
-from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import formatdate, parseaddr
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
-from slotwatch.channels.channel import CalendarPart, Message, has_control_characters, plain
+from slotwatch.channels.channel import Message, has_control_characters, plain
+from slotwatch.channels.mime import Part, file_part, multipart, text_part
 
 __all__ = ["Mail", "Sender", "UnfitMessageError", "message_id", "parse_sender", "write_mail"]
 
-# Every relay takes 7-bit bodies; 8-bit ones need an extension.
-_POLICY = SMTP.clone(cte_type="7bit")
-_POLICY_UTF8 = SMTPUTF8.clone(cte_type="7bit")
+_SHORT = 66  # fits on a line behind the name of its header
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9<.,:;!'/@_>-]+( [A-Za-z0-9<.,:;!'/@_>-]+)*\Z")
 _PLAIN_ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\Z"
@@ -100,30 +100,63 @@ def _envelope_address(text: str) -> str:
 
 
 def _write(message: Message, sender: Sender, recipient: str, identity: str) -> bytes:
-    mail = EmailMessage(policy=_POLICY if recipient.isascii() else _POLICY_UTF8)
-    mail["From"] = _address(sender.address, sender.name)
-    mail["To"] = _address(recipient)
-    mail["Subject"] = message.subject or ""
-    # When this copy was handed over, by the wall clock: mail programs sort by it, nothing in slotwatch reads it.
-    mail["Date"] = formatdate(usegmt=True)
-    mail["Message-ID"] = identity
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps holiday answers away
-    mail.set_content(message.text)
+    body = _body(message)
+    head = (
+        _sender_line(sender),
+        _recipient_line(recipient),
+        _subject_line(message.subject or ""),
+        # When this copy was handed over, by the wall clock: mail programs sort by it, nothing in slotwatch reads it.
+        f"Date: {formatdate(usegmt=True)}\r\n",
+        _line("Message-ID", identity),
+        "Auto-Submitted: auto-generated\r\n",  # RFC 3834: keeps holiday answers away
+        _line("Content-Language", message.lang),
+        "MIME-Version: 1.0\r\n",
+    )
+    return "".join(head).encode() + body.data
+
+
+def _body(message: Message) -> Part:
+    """Text, better HTML, and the calendar: as an alternative, which calendars act on by its method, and as a file,
+    which the others can open."""
+    body = text_part("plain", message.text)
+    calendar = message.calendar
+    if message.html is None and calendar is None:
+        return body
+    ways = [body]
     if message.html is not None:
-        mail.add_alternative(message.html, subtype="html")
-    if message.calendar is not None:
-        _add_calendar(mail, message.calendar)
-    mail["Content-Language"] = message.lang
-    return mail.as_bytes()
+        ways.append(text_part("html", message.html))
+    if calendar is not None:
+        ways.append(text_part("calendar", calendar.content, f"; method={calendar.method}"))
+    body = multipart("alternative", ways)
+    if calendar is not None:
+        body = multipart("mixed", [body, file_part("application/ics", calendar.content.encode(), "booking.ics")])
+    return body
 
 
-def _add_calendar(mail: EmailMessage, part: CalendarPart) -> None:
-    """As an alternative, which calendars act on by its method, and as a file, which the others can open."""
-    text = part.content.encode()
-    mail.add_alternative(part.content, subtype="calendar")
-    *_, calendar = mail.iter_parts()
-    calendar.set_param("method", part.method)
-    mail.add_attachment(text, maintype="application", subtype="ics", filename="booking.ics")
+@lru_cache(16)
+def _sender_line(sender: Sender) -> str:
+    return _line("From", _address(sender.address, sender.name))
+
+
+def _recipient_line(recipient: str) -> str:
+    if len(recipient) <= _SHORT and _PLAIN_ADDRESS.match(recipient):
+        return f"To: {recipient}\r\n"
+    return _line("To", _address(recipient), utf8=not recipient.isascii())
+
+
+@lru_cache(1024)
+def _subject_line(subject: str) -> str:
+    """Many drivers get the same one, and Python's way to write other scripts is slow."""
+    return _line("Subject", subject)
+
+
+def _line(name: str, value: object, *, utf8: bool = False) -> str:
+    """The header line, folded and encoded where that is needed. Raises what `email` raises."""
+    if isinstance(value, str) and len(value) <= _SHORT and _PLAIN_VALUE.match(value):
+        return f"{name}: {value}\r\n"
+    policy = SMTPUTF8 if utf8 else SMTP
+    line: str = policy.fold(*policy.header_store_parse(name, value))
+    return line
 
 
 def _address(address: str, name: str = "") -> Address:

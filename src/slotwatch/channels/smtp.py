@@ -71,6 +71,7 @@ class SmtpChannel:
     """Sends e-mail by one SMTP server."""
 
     name: ChannelName = "email"
+    has_key = False  # the Message-ID stays the same, yet no mail server promises to look
 
     def __init__(self, settings: SmtpSettings) -> None:
         if settings.host is None or settings.sender is None:
@@ -88,9 +89,17 @@ class SmtpChannel:
         if self._pool.closed:
             return Failed("the e-mail channel is closed")
         try:
-            mail = self._named(message, write_mail(message, self._sender))
+            mail = self.written(message)
         except UnfitMessageError as error:
             return Refused(str(error))
+        return await self.send_written(mail, timeout=timeout)
+
+    def written(self, message: Message) -> Mail:
+        """The mail as it goes over the line. Raises UnfitMessageError with a sentence."""
+        return self._named(message, write_mail(message, self._sender))
+
+    async def send_written(self, mail: Mail, *, timeout: float) -> Outcome:
+        """As `send`, with a mail that is ready."""
         allowed = min(timeout, self._settings.timeout_seconds)
         progress = _Try()
         deadline = asyncio.timeout(allowed)

@@ -27,8 +27,9 @@ _ADD_STATION = Statement(
 _ADD_CONNECTOR = Statement(
     "WITH added AS (INSERT INTO connector (station_id, label, type, power_kw, price_per_hour, currency, created_at)"
     " VALUES (:station_id, :label, :type, :power_kw, :price, :currency, :now)"
-    " ON CONFLICT (station_id, label) DO NOTHING RETURNING id)"
+    " ON CONFLICT (station_id, label) WHERE removed_at IS NULL DO NOTHING RETURNING id)"
     " SELECT id FROM added UNION ALL SELECT id FROM connector WHERE station_id = :station_id AND label = :label"
+    " AND removed_at IS NULL"
 )
 
 

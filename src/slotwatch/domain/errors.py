@@ -6,6 +6,7 @@ SlotwatchError
 +-- NotFound
 +-- InvalidInput            -> SlotNotBookable, ContactNeeded
 +-- Conflict                -> SlotTaken, TooManyBookings, CheckInTooEarly, GraceOver, NotCheckInable, ...
++-- TooManyCodes
 +-- IdempotencyKeyReused
 +-- Unavailable
 """
@@ -31,6 +32,7 @@ __all__ = [
     "SlotTaken",
     "SlotwatchError",
     "TooManyBookings",
+    "TooManyCodes",
     "Unavailable",
     "WrongConnector",
 ]
@@ -113,6 +115,18 @@ class WrongConnector(Conflict):
     code = "wrong_connector"
 
 
+class ProofNeeded(Conflict):
+    """This station asks for proof that you are there: the code on the screen of your bay, or your position."""
+
+    code = "proof_needed"
+
+
+class TooFarAway(Conflict):
+    """Your position is too far from the station to check in."""
+
+    code = "too_far_away"
+
+
 class NotPayable(Conflict):
     """This booking does not await a payment."""
 
@@ -147,6 +161,12 @@ class DisputeWindowOver(Conflict):
     """A no-show can be disputed for 14 days, and those are over."""
 
     code = "dispute_window_over"
+
+
+class TooManyCodes(SlotwatchError):
+    """Too many codes were asked for. Use the newest one, or try again in an hour."""
+
+    code = "too_many_codes"
 
 
 class IdempotencyKeyReused(SlotwatchError):

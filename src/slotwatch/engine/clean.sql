@@ -1,6 +1,6 @@
 -- name: clean: forfeits whose hold has passed become final; deliveries that nobody sent in time are missed; old rows go.
 -- guard: a forfeit with an open dispute waits; only pending deliveries without a running lease are closed.
--- index: booking_forfeit_idx, delivery_claim_idx, idempotency_created_idx
+-- index: booking_forfeit_idx, delivery_claim_idx, idempotency_created_idx, notice_own_idx; a day of codes
 WITH clock AS MATERIALIZED (
     SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now
 ), final AS (
@@ -13,7 +13,10 @@ WITH clock AS MATERIALIZED (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT id, 'forfeited', 'forfeit', 'vendor', amount, currency, now FROM final CROSS JOIN clock WHERE amount > 0
 ), missed AS (
-    UPDATE delivery AS d SET state = 'missed', error = coalesce(d.error, 'its time had passed before it could be sent')
+    UPDATE delivery AS d
+       SET state = CASE WHEN d.handed_over IS NULL THEN 'missed' ELSE 'unknown' END,
+           error = coalesce(d.error, CASE WHEN d.handed_over IS NULL THEN 'its time had passed before it could be sent'
+                                          ELSE 'handed over, and the answer was lost: it may have arrived' END)
       FROM notice AS n CROSS JOIN clock
      WHERE n.id = d.notice_id AND d.state = 'pending' AND d.next_attempt_at < clock.now
        AND n.valid_until < clock.now - interval '60 seconds'
@@ -32,6 +35,18 @@ WITH clock AS MATERIALIZED (
     UPDATE board_change SET stale = true WHERE NOT stale
 ), receipts AS (
     DELETE FROM receipt USING clock WHERE at < clock.now - interval '30 days'
+), told AS (
+    DELETE FROM recipient_day USING clock WHERE day < (clock.now AT TIME ZONE 'UTC')::date - 1
+), codes AS (  -- what a code was told by; the code itself was of use for minutes
+    DELETE FROM notice USING clock
+     WHERE booking_id IS NULL AND kind = 'sign_in_code' AND valid_until < clock.now - interval '1 day'
+    RETURNING id
+), sent_codes AS (
+    DELETE FROM delivery USING codes WHERE notice_id = codes.id
+), tried_codes AS (
+    DELETE FROM attempt USING codes WHERE notice_id = codes.id
+), stale_codes AS (
+    DELETE FROM sign_in_code USING clock WHERE ends_at < clock.now - interval '1 day'
 )
 SELECT (SELECT now FROM clock) AS now, (SELECT count(*) FROM final) AS forfeits_final,
        (SELECT count(*) FROM missed) AS missed, (SELECT count(*) FROM keys) AS keys,

@@ -16,8 +16,9 @@ from slotwatch.domain.lifecycle import EndReason
 from slotwatch.domain.notices import NoticeKind
 from slotwatch.locale.catalogues import Language
 from slotwatch.outbox.foreign_text import visible
+from slotwatch.outbox.telling import Telling
 from slotwatch.outbox.time_words import time_with_zone
-from slotwatch.outbox.values import LONGEST_ADDRESS, LONGEST_CONNECTOR, LONGEST_STATION, VALUES, Telling
+from slotwatch.outbox.values import LONGEST_ADDRESS, LONGEST_CONNECTOR, LONGEST_STATION, VALUES
 
 __all__ = ["Entry", "calendar_file", "calendar_part", "entry_of"]
 

@@ -15,8 +15,9 @@ from slotwatch.outbox.countdown import countdown_of, draw_countdown
 from slotwatch.outbox.render import Renderer
 from slotwatch.outbox.samples import samples
 from slotwatch.outbox.sms_length import segments
+from slotwatch.outbox.telling import Telling
 from slotwatch.outbox.template_settings import TemplateSettings
-from slotwatch.outbox.values import VALUES, Telling
+from slotwatch.outbox.values import VALUES
 
 __all__ = ["Previewed", "previews", "run_preview", "write_previews"]
 
@@ -52,7 +53,7 @@ def _previewed(renderer: Renderer, code: str, number: int, delivery: Claimed) ->
         kind=delivery.kind.value,
         occasion=delivery.occasion,
         subject=renderer.subject(telling),
-        html=renderer.html(telling).replace(VALUES["countdown_image"](telling), _picture(delivery)),
+        html=_with_picture(renderer.html(telling), telling),
         text=renderer.text(telling),
         sms=sms,
         sms_segments=segments(sms),
@@ -60,12 +61,15 @@ def _previewed(renderer: Renderer, code: str, number: int, delivery: Claimed) ->
     )
 
 
-def _picture(delivery: Claimed) -> str:
-    facts = delivery.facts
+def _with_picture(html: str, telling: Telling) -> str:
+    delivery, facts = telling.delivery, telling.facts
+    if delivery.state is None:
+        return html
     shown = countdown_of(
         delivery.state, starts_at=facts["starts_at"], grace_ends_at=facts["grace_ends_at"], now=delivery.claimed_at
     )
-    return "data:image/png;base64," + base64.b64encode(draw_countdown(shown)).decode()
+    picture = "data:image/png;base64," + base64.b64encode(draw_countdown(shown)).decode()
+    return html.replace(VALUES["countdown_image"](telling), picture)
 
 
 def write_previews(renderer: Renderer, folder: Path) -> Path:

@@ -1,14 +1,14 @@
 """Made-up deliveries, one or more of every kind: for the preview, for trying out templates, for measuring."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from slotwatch.domain.ids import new_booking_id
+from slotwatch.domain.ids import booking_ref, new_booking_id
 from slotwatch.domain.lifecycle import EndReason, State
 from slotwatch.domain.money import PaymentStatus
-from slotwatch.domain.notices import Channel, NoticeKind
+from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind
 from slotwatch.domain.terms import Terms
 from slotwatch.outbox.claim import Claimed
 
@@ -56,7 +56,37 @@ _MOMENTS = (
     ),
     _Moment(NoticeKind.BOOKING_COMPLETED, State.COMPLETED, _HOUR, reason=EndReason.SLOT_ENDED),
     _Moment(NoticeKind.BOOKING_REINSTATED, State.REINSTATED, _HOUR, PaymentStatus.REFUNDED, EndReason.PROVEN, "", 1250),
+    _Moment(NoticeKind.DISPUTE_UPHELD, State.EXPIRED, 26 * _HOUR, PaymentStatus.FORFEIT_HELD, EndReason.NO_SHOW),
 )
+
+_DIGEST = [
+    {"station": "Donaukanal Garage", "no_shows": 2, "bookings": 41, "lost": {"EUR": 2500}},
+    {"station": "Hauptbahnhof Parkdeck 3", "no_shows": 1, "bookings": 17, "lost": {"EUR": 900}},
+]
+_TOLD: Mapping[NoticeKind, Mapping[str, Any]] = {
+    NoticeKind.DISPUTE_UPHELD: {"note": "The camera at the gate shows that the bay stayed empty until 18:40."},
+    NoticeKind.SIGN_IN_CODE: {"code": "381604", "minutes": 10},
+    NoticeKind.ALERT_RAISED: {
+        "title": "Many no-shows at Donaukanal Garage",
+        "text": "9 of the last 24 bookings were no-shows. Usually it is 1 in 20 at your stations.",
+        "station": "Donaukanal Garage",
+        "link": "vendor/alerts",
+    },
+    NoticeKind.NO_SHOW_DIGEST: {
+        "from": "2026-03-01",
+        "until": "2026-03-01",
+        "stations": _DIGEST,
+        "link": "vendor/insights",
+    },
+    NoticeKind.DISPUTE_OPENED: {
+        "booking": booking_ref(_BOOKING),
+        "station": "Donaukanal Garage",
+        "driver": "Mira Sharma",
+        "statement": "I stood in front of the gate from 17:55 on, and it did not open.",
+        "link": f"vendor/disputes/{booking_ref(_BOOKING)}",
+    },
+}
+"""What notices bring along themselves, by kind; all but the first are about no booking."""
 
 
 def samples(language: str = "en", channel: Channel = Channel.EMAIL, **facts: Any) -> list[Claimed]:
@@ -70,20 +100,29 @@ def sample(kind: NoticeKind, language: str = "en", channel: Channel = Channel.EM
 
 
 def _all(language: str, channel: Channel, facts: dict[str, Any]) -> Iterator[Claimed]:
-    for number, moment in enumerate(_MOMENTS, start=1):
-        now = SAMPLE_START + moment.after_start
+    for number, (kind, occasion, now, about) in enumerate(_scenes(), start=1):
         yield Claimed(
             notice_id=number,
             channel=channel,
             lease=1,
             attempts=0,
             faults=0,
-            kind=moment.kind,
-            occasion=moment.occasion,
+            kind=kind,
+            occasion=occasion,
             valid_until=now + timedelta(minutes=20),
             claimed_at=now,
-            facts={**_facts(moment, now), "preferences": {"language": language}, **facts},
+            facts={**about, "told": _TOLD.get(kind), "preferences": {"language": language}, **facts},
         )
+
+
+def _scenes() -> Iterator[tuple[NoticeKind, str, datetime, dict[str, Any]]]:
+    """Kind, occasion, when it is sent, and what is known then."""
+    for moment in _MOMENTS:
+        now = SAMPLE_START + moment.after_start
+        yield moment.kind, moment.occasion, now, _facts(moment, now)
+    for kind, rule in NOTICE_RULES.items():
+        if not rule.is_about_booking:
+            yield kind, "1", SAMPLE_START, _NO_BOOKING
 
 
 def _facts(moment: _Moment, now: datetime) -> dict[str, Any]:
@@ -106,3 +145,11 @@ def _facts(moment: _Moment, now: datetime) -> dict[str, Any]:
         **{"vendor_id": 3, "vendor_name": "Wien Volt", "vendor_language": None},
         **{"driver_name": "Mira Sharma", "email": "mira@example.org", "phone": "+15005550010"},
     }
+
+
+_NO_BOOKING = {
+    **dict.fromkeys(_facts(_MOMENTS[0], SAMPLE_START)),
+    **{"vendor_id": 3, "vendor_name": "Wien Volt", "zone": "Europe/Vienna"},
+    **{"driver_name": "Rosa Wagner", "email": "rosa@example.org", "phone": "+15005550011"},
+}
+"""What the claim finds for a notice that is about no booking: who is told, and nothing else."""

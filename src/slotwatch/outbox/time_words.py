@@ -1,5 +1,6 @@
 """Instants and durations in words: in the station's time zone, which is named, as the language writes them."""
 
+from datetime import date as Day  # noqa: N812  # `date` is a function here
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from babel.dates import format_date, format_skeleton, format_time, get_timezone_
 from slotwatch.locale.catalogues import Language
 
 __all__ = [
+    "calendar_day",
     "clock_time",
     "date",
     "day_start",
@@ -17,6 +19,7 @@ __all__ = [
     "digits",
     "duration",
     "long_zone",
+    "short_day",
     "short_zone",
     "time_with_zone",
 ]
@@ -56,11 +59,23 @@ def date(instant: datetime, zone: ZoneInfo, language: Language) -> str:
     return digits(format_date(instant.astimezone(zone), "full", locale=language.locale), language)
 
 
+@lru_cache(512)
+def calendar_day(day: Day, language: Language) -> str:
+    """A whole day, as `date` writes one."""
+    return digits(format_date(day, "full", locale=language.locale), language)
+
+
 @lru_cache(2048)
 def day_time(instant: datetime, zone: ZoneInfo, language: Language) -> str:
     """`Mon 2 Mar, 18:30 CET`."""
     day = format_skeleton("MMMEd", instant.astimezone(zone), locale=language.locale)
     return f"{digits(day, language)}, {time_with_zone(instant, zone, language)}"
+
+
+@lru_cache(2048)
+def short_day(instant: datetime, zone: ZoneInfo, language: Language) -> str:
+    """`Mon 2 Mar`."""
+    return digits(format_skeleton("MMMEd", instant.astimezone(zone), locale=language.locale), language)
 
 
 @lru_cache(2048)

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from slotwatch.domain.booking import DISPUTE_WINDOW
 from slotwatch.domain.ids import booking_ref
-from slotwatch.locale.catalogues import Language
-from slotwatch.outbox import money_words, time_words
-from slotwatch.outbox.claim import Claimed
+from slotwatch.outbox import money_words, time_words, told_values
 from slotwatch.outbox.foreign_text import person_name, visible
+from slotwatch.outbox.telling import Telling
 
 __all__ = ["LONGEST_ADDRESS", "LONGEST_CONNECTOR", "LONGEST_STATION", "VALUES", "Happening", "Telling"]
 
@@ -31,43 +29,14 @@ class Happening:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Telling:
-    """One delivery to be put into words. `token` opens its countdown and calendar file; empty where there are none."""
-
-    delivery: Claimed
-    language: Language
-    frontend_url: str
-    token: str = ""
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What the claim statement found."""
-        return self.delivery.facts
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """Where the station's clocks stand."""
-        return ZoneInfo(self.facts["zone"])
-
-    def at(self, name: str) -> str:
-        """That instant as `18:30 CET`; empty where it has not come."""
-        instant: datetime | None = self.facts[name]
-        return "" if instant is None else time_words.time_with_zone(instant, self.zone, self.language)
-
-    def url(self, path: str) -> str:
-        """An address of ours."""
-        return f"{self.frontend_url.rstrip('/')}/{path}"
-
-
 def name(t: Telling) -> str:
-    """The driver's name; may be empty."""
+    """The name of who is told; may be empty."""
     return person_name(t.facts["driver_name"])
 
 
 def station(t: Telling) -> str:
-    """The station's name."""
-    return visible(t.facts["station_name"], LONGEST_STATION)
+    """The station's name; may be empty where it is about no booking."""
+    return visible(t.facts["station_name"] or t.told.get("station") or "", LONGEST_STATION)
 
 
 def address(t: Telling) -> str:
@@ -86,8 +55,9 @@ def vendor(t: Telling) -> str:
 
 
 def booking(t: Telling) -> str:
-    """The booking's number, BK-…"""
-    return booking_ref(t.facts["booking_id"])
+    """The booking's number, BK-…; may be empty where it is about none."""
+    known = t.facts["booking_id"]
+    return visible(str(t.told.get("booking") or ""), 20) if known is None else booking_ref(known)
 
 
 def lang(t: Telling) -> str:
@@ -189,6 +159,8 @@ def amount(t: Telling) -> str:
 
 def money(t: Telling) -> str:
     """One sentence about the money: paid, not refunded, comes back; may be empty."""
+    if t.facts["booking_id"] is None:
+        return ""
     return money_words.money_sentence(t.delivery, t.language)
 
 
@@ -218,7 +190,9 @@ def happened(t: Telling) -> list[Happening]:
 
 
 def link(t: Telling) -> str:
-    """The page of the booking."""
+    """The page of the booking, or of what it is about."""
+    if t.facts["booking_id"] is None:
+        return t.url(str(t.told.get("link") or "").lstrip("/"))
     return t.url(f"bookings/{booking(t)}")
 
 
@@ -274,6 +248,7 @@ VALUES: Mapping[str, Callable[[Telling], Any]] = MappingProxyType(
             ),
             *(grace, minutes_left, amount, money, refunds, happened),
             *(link, dispute_link, rebook_link, map_link, calendar_link, countdown_image),
+            *told_values.ALL,
         )
     }
 )

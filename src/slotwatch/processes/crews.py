@@ -50,6 +50,7 @@ async def hire_workers(place: Place) -> list[Part]:
         Part("engine", worker.run),
         *(Part(f"{sender.channel} sender", sender.run) for sender in senders),
         Part("listener", listener.run),
+        Part("watch", wiring.build_watch(settings, engine, clock).run),
     ]
 
 
@@ -68,4 +69,9 @@ def hire_web(place: Place, desk: Desk, listener: Listener, town: TownGuide | Non
     """The web application on that listener, and its heartbeat."""
     app = wiring.build_web(place.settings, desk, town)
     heart = wiring.build_heart("api", desk.database, place.clock)
-    return [Part("web", HttpServer(app, listener).run), Part("heartbeat", heart.run)]
+    watch = wiring.build_watch(place.settings, desk.database, place.clock)  # so that a silent engine is seen
+    return [
+        Part("web", HttpServer(app, listener).run),
+        Part("heartbeat", heart.run),
+        Part("watch of the web", watch.run),
+    ]

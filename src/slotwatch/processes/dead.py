@@ -34,7 +34,8 @@ def run_dead(*, limit: int, json: bool) -> None:
         return
     table = Table(*_COLUMNS, title=f"Dead deliveries: {len(found)}")
     for one in found:
-        cells = (one.key, booking_ref(one.booking_id), one.kind, one.state, one.attempts, one.provider, one.error)
+        booking = None if one.booking_id is None else booking_ref(one.booking_id)
+        cells = (one.key, booking, one.kind, one.state, one.attempts, one.provider, one.error)
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     _out.print(table if found else "No delivery is dead.")
 

@@ -14,7 +14,10 @@ __all__ = ["Driver", "ensure_driver", "find_driver"]
 _ENSURE = Statement(
     "INSERT INTO driver AS d (subject, name, email, phone, created_at) VALUES (:subject, :name, :email, :phone, :now)"
     " ON CONFLICT (subject) DO UPDATE SET name = coalesce(excluded.name, d.name),"
-    " email = coalesce(excluded.email, d.email), phone = coalesce(excluded.phone, d.phone)"
+    " email = coalesce(excluded.email, d.email), phone = coalesce(excluded.phone, d.phone),"
+    # another address is not yet proven to be theirs
+    " email_verified_at = CASE WHEN lower(excluded.email) <> lower(d.email) THEN NULL ELSE d.email_verified_at END,"
+    " phone_verified_at = CASE WHEN excluded.phone <> d.phone THEN NULL ELSE d.phone_verified_at END"
     " RETURNING id, subject, name, email, phone, preferences"
 )
 _FIND = Statement("SELECT id, subject, name, email, phone, preferences FROM driver WHERE subject = :subject")

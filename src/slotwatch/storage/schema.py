@@ -56,7 +56,7 @@ Table(
     CheckConstraint("check_in_radius_m BETWEEN 20 AND 10000", name="radius"),
 )
 
-Table(
+connector = Table(
     "connector",
     metadata,
     id_column(),
@@ -68,8 +68,14 @@ Table(
     Column("currency", Text, nullable=False),
     at_column("created_at"),
     at_column("removed_at", nullable=True),
-    UniqueConstraint("station_id", "label"),
     CheckConstraint("price_per_hour >= 0", name="price"),
+)
+Index(
+    "connector_label_idx",
+    connector.c.station_id,
+    connector.c.label,
+    unique=True,
+    postgresql_where=text("removed_at IS NULL"),
 )
 
 Table(
@@ -270,4 +276,12 @@ Table(
     id_column(),
     at_column("at"),
     Column("findings", JSONB, nullable=False),
+)
+
+# When the watch looked last, so that one process of all does it at a time.
+Table(
+    "watch_run",
+    metadata,
+    Column("what", Text, primary_key=True),
+    at_column("at"),
 )

@@ -80,10 +80,12 @@ sign_in_code = Table(
     at_column("created_at"),
     at_column("ends_at"),
     at_column("used_at", nullable=True),
+    Column("caller", Text),  # a keyed hash of where the request came from
     CheckConstraint("channel IN ('email', 'sms')", name="channel"),
 )
 Index("sign_in_code_address_idx", sign_in_code.c.channel, sign_in_code.c.address, sign_in_code.c.created_at)
 Index("sign_in_code_ends_idx", sign_in_code.c.ends_at)
+Index("sign_in_code_caller_idx", sign_in_code.c.caller, sign_in_code.c.created_at)
 
 # Browsers that a driver wants to be told by; the push service says when one is gone.
 push_subscription = Table(

@@ -27,7 +27,8 @@ _OFFER = Statement(
     "SELECT c.id AS connector_id, c.price_per_hour, c.currency, s.id AS station_id, s.vendor_id, s.zone,"
     " s.opening_hours, v.terms"
     " FROM connector AS c JOIN station AS s ON s.id = c.station_id JOIN vendor AS v ON v.id = s.vendor_id"
-    " WHERE c.id = :connector_id FOR NO KEY UPDATE OF c"  # one at a time: overlapping inserts would deadlock
+    " WHERE c.id = :connector_id AND c.removed_at IS NULL AND s.removed_at IS NULL"
+    " FOR NO KEY UPDATE OF c"  # one at a time: overlapping inserts would deadlock
 )
 _LOCK_DRIVER = Statement("SELECT id FROM driver WHERE id = :id FOR UPDATE")
 

@@ -7,9 +7,11 @@ from slotwatch.domain.errors import NotFound
 from slotwatch.domain.lifecycle import EndReason, State
 from slotwatch.storage.booking_views import BookingView, TransitionView, fetch_view, history
 from slotwatch.storage.evidence import Records, records_of
+from slotwatch.storage.statements import Connection
 from slotwatch.usecases.desk import Desk
+from slotwatch.usecases.vendor_bookings import Staff, own_booking
 
-__all__ = ["Evidence", "gather_evidence", "verdict"]
+__all__ = ["Evidence", "gather_evidence", "gather_for_vendor", "verdict"]
 
 _BECAUSE = {
     EndReason.NO_SHOW: "Nobody checked in before the grace period was over, so the slot was released as a no-show.",
@@ -44,12 +46,23 @@ class Evidence:
 async def gather_evidence(desk: Desk, driver_id: int, booking_id: int) -> Evidence:
     """All of it as of one instant. Raises NotFound for somebody else's booking."""
     async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
-        view = await fetch_view(conn, booking_id, driver_id, now=desk.clock.fixed)
-        if view is None:
-            raise NotFound
-        timeline = view.booking.timeline
-        records = await records_of(conn, booking_id, timeline.check_in_opens_at, timeline.ends_at)
-        return Evidence(view, verdict(view.booking), await history(conn, booking_id), records)
+        return await _gather(desk, conn, driver_id, booking_id)
+
+
+async def gather_for_vendor(desk: Desk, staff: Staff, booking_id: int) -> Evidence:
+    """The same of a booking at the vendor's stations. Raises NotFound for another vendor's."""
+    async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        booking = await own_booking(conn, staff, booking_id)
+        return await _gather(desk, conn, booking.driver_id, booking_id)
+
+
+async def _gather(desk: Desk, conn: Connection, driver_id: int, booking_id: int) -> Evidence:
+    view = await fetch_view(conn, booking_id, driver_id, now=desk.clock.fixed)
+    if view is None:
+        raise NotFound
+    timeline = view.booking.timeline
+    records = await records_of(conn, booking_id, timeline.check_in_opens_at, timeline.ends_at)
+    return Evidence(view, verdict(view.booking), await history(conn, booking_id), records)
 
 
 def verdict(booking: Booking) -> str:

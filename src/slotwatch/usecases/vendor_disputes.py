@@ -5,9 +5,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from slotwatch.domain.booking import Booking
 from slotwatch.domain.errors import Conflict, InvalidInput, NotFound
 from slotwatch.domain.lifecycle import State
-from slotwatch.storage.statements import Statement
+from slotwatch.domain.notices import NoticeKind
+from slotwatch.storage.statements import Connection, Statement
+from slotwatch.storage.tell import tell_driver
 from slotwatch.usecases.desk import Desk, write
 from slotwatch.usecases.vendor_bookings import Staff, own_booking
 
@@ -97,7 +100,8 @@ async def find_own_dispute(desk: Desk, staff: Staff, booking_id: int) -> Dispute
 async def resolve_dispute(desk: Desk, staff: Staff, booking_id: int, decision: Decision, note: str | None) -> Dispute:
     """The dispute as decided; the same decision again changes nothing.
 
-    A refund voids the no-show and pays everything back, unless that happened already. Raises NotFound, InvalidInput,
+    A refund voids the no-show and pays everything back, unless that happened already; either way the driver is told, in
+    the same transaction. Raises NotFound, InvalidInput,
     or Conflict where it was decided the other way.
     """
     note = (note or "").strip() or None
@@ -115,10 +119,35 @@ async def resolve_dispute(desk: Desk, staff: Staff, booking_id: int, decision: D
             raise Conflict(f"This dispute was decided already: {decided['decision']}.")
         if decided["decision"] is None:
             await _DECIDE.execute(conn, id=booking_id, decision=decision, note=note, now=now, actor=staff.actor)
-            if decision is Decision.REFUND and booking.state is State.EXPIRED:  # else late proof came first
-                written = await write(desk, conn, booking.win_dispute(now), actor=staff.actor, reason=note)
-                assert written, "the row is locked"
+            if booking.state is State.EXPIRED:  # else late proof came first, and the driver was told
+                await _carry_out(desk, conn, booking, decision, _Word(staff.actor, note, now))
     return await find_own_dispute(desk, staff, booking_id)
+
+
+@dataclass(frozen=True)
+class _Word:
+    """Who decides, with what words, and when."""
+
+    actor: str
+    note: str | None
+    now: datetime
+
+
+async def _carry_out(desk: Desk, conn: Connection, booking: Booking, decision: Decision, word: _Word) -> None:
+    match decision:
+        case Decision.REFUND:  # the move tells the driver by its own notice
+            written = await write(desk, conn, booking.win_dispute(word.now), actor=word.actor, reason=word.note)
+            assert written, "the row is locked"
+        case Decision.UPHOLD:
+            await tell_driver(
+                conn,
+                NoticeKind.DISPUTE_UPHELD,
+                booking.id,
+                facts={"note": word.note or ""},
+                channels=desk.channels,
+                now=word.now,
+            )
+            desk.hint(word.now)
 
 
 def _dispute(row: Any) -> Dispute:

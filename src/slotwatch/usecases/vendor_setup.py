@@ -29,27 +29,37 @@ __all__ = [
     "set_terms",
 ]
 
-_STATION = "id, name, address, latitude, longitude, zone, opening_hours"
+_STATION = "id, name, address, latitude, longitude, zone, opening_hours, check_in_radius_m, rotating_code"
 _CONNECTOR = "id, station_id, label, type, power_kw, price_per_hour, currency"
+_PLAIN = ("name", "address", "latitude", "longitude", "zone", "check_in_radius_m", "rotating_code")
+_NOT_SAID: Mapping[str, Any] = {"check_in_radius_m": None, "rotating_code": False}
 _HAS_VENDOR = Statement("SELECT EXISTS (SELECT FROM vendor WHERE id = :vendor_id)")
 _STATIONS = Statement(
-    f"SELECT {_STATION} FROM station WHERE vendor_id = :vendor_id AND id > :after ORDER BY id LIMIT :limit"  # noqa: S608
+    f"SELECT {_STATION} FROM station WHERE vendor_id = :vendor_id AND id > :after AND removed_at IS NULL"  # noqa: S608
+    " ORDER BY id LIMIT :limit"
 )
-_ONE_STATION = Statement(f"SELECT {_STATION} FROM station WHERE vendor_id = :vendor_id AND id = :id")  # noqa: S608
+_ONE_STATION = Statement(
+    f"SELECT {_STATION} FROM station WHERE vendor_id = :vendor_id AND id = :id AND removed_at IS NULL"  # noqa: S608
+)
 _CONNECTORS = Statement(
-    f"SELECT {_CONNECTOR} FROM connector WHERE station_id = ANY (:station_ids) ORDER BY station_id, label, id"  # noqa: S608
+    f"SELECT {_CONNECTOR} FROM connector WHERE station_id = ANY (:station_ids) AND removed_at IS NULL"  # noqa: S608
+    " ORDER BY station_id, label, id"
 )
 _ADD_STATION = Statement(
-    "INSERT INTO station (vendor_id, name, address, latitude, longitude, zone, opening_hours, created_at)"
-    " VALUES (:vendor_id, :name, :address, :latitude, :longitude, :zone, :opening_hours, :now) RETURNING id"
+    "INSERT INTO station (vendor_id, name, address, latitude, longitude, zone, opening_hours, check_in_radius_m,"
+    " rotating_code, created_at) VALUES (:vendor_id, :name, :address, :latitude, :longitude, :zone, :opening_hours,"
+    " :check_in_radius_m, :rotating_code, :now) RETURNING id"
 )
 _SAME_STATION = Statement(
     "SELECT max(id) FROM station WHERE vendor_id = :vendor_id AND name = :name AND address = :address"
     " AND latitude = :latitude AND longitude = :longitude AND zone = :zone AND opening_hours = :opening_hours"
+    " AND check_in_radius_m IS NOT DISTINCT FROM :check_in_radius_m AND rotating_code = :rotating_code"
+    " AND removed_at IS NULL"
 )
 _CHANGE_STATION = Statement(
     "UPDATE station SET name = :name, address = :address, latitude = :latitude, longitude = :longitude, zone = :zone,"
-    " opening_hours = :opening_hours WHERE id = :id AND vendor_id = :vendor_id"
+    " opening_hours = :opening_hours, check_in_radius_m = :check_in_radius_m, rotating_code = :rotating_code"
+    " WHERE id = :id AND vendor_id = :vendor_id AND removed_at IS NULL"
 )
 _ADD_CONNECTOR = Statement(
     "INSERT INTO connector (station_id, label, type, power_kw, price_per_hour, currency, created_at)"
@@ -57,7 +67,7 @@ _ADD_CONNECTOR = Statement(
 )
 _CHANGE_CONNECTOR = Statement(
     "UPDATE connector SET label = :label, type = :type, power_kw = :power_kw, price_per_hour = :price_per_hour,"
-    " currency = :currency WHERE id = :id AND station_id = :station_id"
+    " currency = :currency WHERE id = :id AND station_id = :station_id AND removed_at IS NULL"
 )
 _TERMS = Statement("SELECT terms FROM vendor WHERE id = :vendor_id")
 _SET_TERMS = Statement("UPDATE vendor SET terms = :terms WHERE id = :vendor_id")
@@ -85,6 +95,8 @@ class OwnStation:
     longitude: float
     zone: str
     hours: OpeningHours
+    check_in_radius_m: int | None  # how near one must be to check in by code; None: anywhere
+    rotating_code: bool  # its screen shows a code that changes
     connectors: tuple[OwnConnector, ...]
 
 
@@ -123,7 +135,7 @@ async def change_station(desk: Desk, vendor_id: int, station_id: int, given: Map
     """The station with what is given changed; bookings keep their instants. Raises NotFound or InvalidInput."""
     async with desk.database.transaction() as conn:
         now_so = await _own_station(conn, vendor_id, station_id)
-        kept = {name: getattr(now_so, name) for name in ("name", "address", "latitude", "longitude", "zone")}
+        kept = {name: getattr(now_so, name) for name in _PLAIN}
         values = _station_values({**kept, "opening_hours": now_so.hours.as_list(), **given})
         await _CHANGE_STATION.execute(conn, id=station_id, vendor_id=vendor_id, **values)
         return await _own_station(conn, vendor_id, station_id)
@@ -180,7 +192,7 @@ def _station_values(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["zone"] not in available_timezones():
         raise InvalidInput(f"{given['zone']} is no IANA time zone, such as Europe/Vienna.")
     hours = OpeningHours.from_list(given["opening_hours"])
-    return {**given, "opening_hours": hours.as_list()}
+    return {**_NOT_SAID, **given, "opening_hours": hours.as_list()}
 
 
 def _taken(given: Mapping[str, Any]) -> Conflict:
@@ -206,7 +218,7 @@ async def _with_connectors(conn: Connection, rows: list[Any]) -> list[OwnStation
     connectors = await _CONNECTORS.fetch(conn, station_ids=[row["id"] for row in rows])
     return [
         OwnStation(
-            **{name: row[name] for name in ("id", "name", "address", "latitude", "longitude", "zone")},
+            **{name: row[name] for name in ("id", *_PLAIN)},
             hours=OpeningHours.from_list(row["opening_hours"]),
             connectors=tuple(_connector(one) for one in connectors if one["station_id"] == row["id"]),
         )

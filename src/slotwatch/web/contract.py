@@ -28,6 +28,7 @@ __all__ = [
     "Text",
     "cursor_of",
     "declared",
+    "field_error",
     "in_utc",
     "read_body",
     "read_cursor",
@@ -101,7 +102,7 @@ async def read_body(request: Request[Any, Any, State], shape: type[_T], *, requi
     try:
         return _decoder(shape).decode(raw or (b"" if required else b"{}"))
     except msgspec.ValidationError as error:
-        raise FieldsRefused(_field_error(error)) from error
+        raise FieldsRefused(field_error(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequest("The body is not JSON.") from error
 
@@ -120,7 +121,7 @@ def read_query(request: Request[Any, Any, State], shape: type[_T]) -> _T:
                 raise FieldsRefused(FieldError(name, "an instant is needed, such as 2026-11-22T18:00:00Z"))
         return msgspec.convert(given, shape, strict=False)
     except msgspec.ValidationError as error:
-        raise FieldsRefused(_field_error(error)) from error
+        raise FieldsRefused(field_error(error)) from error
 
 
 def in_utc(instant: datetime, path: str) -> datetime:
@@ -163,7 +164,8 @@ def _check_json(content_type: str) -> None:
         raise UnsupportedMediaType
 
 
-def _field_error(error: msgspec.ValidationError) -> FieldError:
+def field_error(error: msgspec.ValidationError) -> FieldError:
+    """Where a request is not what its shape says, and how."""
     found = _AT.fullmatch(str(error))
     assert found is not None
     message, path = found["message"], found["path"] or ""

@@ -127,6 +127,7 @@ STATUSES: Mapping[type[errors.SlotwatchError], int] = {
     UnsupportedMediaType: 415,
     errors.InvalidInput: 422,
     errors.IdempotencyKeyReused: 422,
+    errors.TooManyCodes: 429,
     errors.SlotwatchError: 500,
     errors.Unavailable: 503,
     SchemaMismatch: 503,
@@ -137,6 +138,7 @@ _RETRY_AFTER: Mapping[type[errors.SlotwatchError], str] = {
     errors.Unavailable: "2",
     SchemaMismatch: "30",
     IdempotencyInProgress: "1",
+    errors.TooManyCodes: "3600",
 }
 _FROM_FRAMEWORK: Mapping[int, type[errors.SlotwatchError]] = {
     400: MalformedRequest,

@@ -31,6 +31,8 @@ STATION = {
     "longitude": 16.4,
     "timeZone": "Europe/Vienna",
     "openingHours": [{"days": [0, 1], "opens": "08:00", "closes": "22:00"}],
+    "checkInRadiusM": 150,
+    "rotatingCode": True,
 }
 CONNECTOR = {"label": "A", "type": "CCS", "powerKw": 150.0, "pricePerHour": {"amount": 900, "currency": "EUR"}}
 
@@ -133,6 +135,7 @@ async def test_a_station_is_set_up_and_drivers_book_there(api: Api, board: Api, 
         {"openingHours": [{"days": [7], "opens": "08:00", "closes": "22:00"}]},
         {"openingHours": [{"days": [1], "opens": "8", "closes": "22:00"}]},
         {"vendorId": 2},
+        {"checkInRadiusM": 5},
     ],
 )
 async def test_a_station_that_makes_no_sense_is_refused(

@@ -17,7 +17,7 @@ WITH promise (to_state, cause, kind) AS (
 ), written AS (
     SELECT booking_id, kind, count(*) AS notices
       FROM notice
-     WHERE kind NOT IN ('reminder', 'grace_alert')
+     WHERE booking_id IS NOT NULL AND kind NOT IN ('reminder', 'grace_alert', 'dispute_upheld')
      GROUP BY booking_id, kind
 )
 SELECT booking_id, format('%s: %s moves, %s notices', kind, coalesce(moves, 0), coalesce(notices, 0)) AS fault

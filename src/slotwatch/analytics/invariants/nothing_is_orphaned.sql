@@ -5,7 +5,7 @@ SELECT t.booking_id, 'a move without its booking' AS fault
   FROM transition AS t WHERE NOT EXISTS (SELECT FROM booking AS b WHERE b.id = t.booking_id)
  UNION ALL
 SELECT n.booking_id, format('notice %s without its booking', n.id)
-  FROM notice AS n WHERE NOT EXISTS (SELECT FROM booking AS b WHERE b.id = n.booking_id)
+  FROM notice AS n WHERE n.booking_id IS NOT NULL AND NOT EXISTS (SELECT FROM booking AS b WHERE b.id = n.booking_id)
  UNION ALL
 SELECT e.booking_id, 'a proof without its booking'
   FROM evidence AS e WHERE NOT EXISTS (SELECT FROM booking AS b WHERE b.id = e.booking_id)

@@ -6,7 +6,8 @@ WITH truth (kind, states) AS (
            ('slot_started', ARRAY['grace']), ('grace_alert', ARRAY['grace']), ('grace_extended', ARRAY['grace']),
            ('checked_in', ARRAY['active', 'completed']), ('slot_expired', ARRAY['expired']),
            ('slot_voided', ARRAY['voided']), ('booking_cancelled', ARRAY['cancelled']),
-           ('booking_completed', ARRAY['completed']), ('booking_reinstated', ARRAY['reinstated'])
+           ('booking_completed', ARRAY['completed']), ('booking_reinstated', ARRAY['reinstated']),
+           ('dispute_upheld', ARRAY['expired'])
 ), span AS (
     SELECT booking_id, to_state, at, lead(at) OVER (PARTITION BY booking_id ORDER BY version) AS until FROM transition
 ), sent AS (

@@ -40,10 +40,11 @@ class DeliveriesQuery(Paging, forbid_unknown_fields=True):
 
 
 class DeadDeliveryOut(Out):
-    """A delivery that failed for good (`failed`) or on which slotwatch failed three times (`set_aside`)."""
+    """A delivery that failed for good (`failed`), that slotwatch failed on three times (`set_aside`) or whose answer
+    was lost (`unknown`): that one may have arrived."""
 
     id: str
-    booking_id: str
+    booking_id: str | None
     kind: str
     channel: str
     state: str
@@ -74,6 +75,7 @@ class BacklogOut(Out):
 
     channel: str
     pending: int
+    unknown: int
     failed: int
     set_aside: int
     oldest_pending_seconds: float
@@ -107,6 +109,7 @@ async def show_overview(request: ApiRequest) -> Response[bytes]:
                 BacklogOut(
                     channel=one.channel,
                     pending=one.pending,
+                    unknown=one.unknown,
                     failed=one.failed,
                     set_aside=one.set_aside,
                     oldest_pending_seconds=one.waits.total_seconds(),
@@ -195,7 +198,7 @@ async def _forget() -> Answer | None:
 def _json(dead: DeadDelivery) -> DeadDeliveryOut:
     return DeadDeliveryOut(
         id=dead.key,
-        booking_id=booking_ref(dead.booking_id),
+        booking_id=None if dead.booking_id is None else booking_ref(dead.booking_id),
         kind=dead.kind,
         channel=dead.channel,
         state=dead.state,

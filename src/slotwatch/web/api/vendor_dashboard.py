@@ -94,7 +94,7 @@ async def monitor_slots(request: ApiRequest) -> Response[bytes]:
     after = None if cursor is None else Place(cursor[0], in_utc(cursor[1], "cursor"), cursor[2])
     station_id = None if query.station_id is None else parse_ref("ST", query.station_id)
     desk: Desk = request.app.state.desk
-    async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with desk.database.snapshot() as conn:
         now = await desk.clock.now(conn)
         scope = Scope.until_now(_vendor_id(request), query.time_range.length, now, station_id)
         statistics = await read_statistics(conn, scope)
@@ -122,7 +122,7 @@ async def show_no_shows(request: ApiRequest) -> Response[bytes]:
     """GET /api/vendor/dashboard/no-shows."""
     query = read_query(request, NoShowQuery)
     desk: Desk = request.app.state.desk
-    async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with desk.database.snapshot() as conn:
         now = await desk.clock.now(conn)
         scope = Scope.until_now(_vendor_id(request), query.time_range.length, now)
         groups = await read_breakdown(conn, scope, GroupBy(query.group_by))

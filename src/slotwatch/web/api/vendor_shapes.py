@@ -210,6 +210,9 @@ PlugType = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=r"^[
 Power = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 
 
+Radius = Annotated[int, msgspec.Meta(ge=20, le=10_000)]
+
+
 class ShiftIn(In):
     """Open on these weekdays (Monday is 0), by the station's wall clock; a close at or before `opens` is next day."""
 
@@ -222,7 +225,11 @@ Shifts = Annotated[list[ShiftIn], msgspec.Meta(max_length=50)]
 
 
 class StationRequest(In):
-    """A new station. No opening hours at all: always open."""
+    """A new station. No opening hours at all: always open.
+
+    `checkInRadiusM`: how near, in metres, one must be to check in by code; null: anywhere. `rotatingCode`: its screen
+    shows a code that changes.
+    """
 
     name: Line
     address: Address
@@ -230,6 +237,8 @@ class StationRequest(In):
     longitude: Longitude
     time_zone: Zone
     opening_hours: Shifts = msgspec.field(default_factory=list)
+    check_in_radius_m: Radius | None = None
+    rotating_code: bool = False
 
 
 class StationChange(In):
@@ -241,6 +250,8 @@ class StationChange(In):
     longitude: Longitude | msgspec.UnsetType = msgspec.UNSET
     time_zone: Zone | msgspec.UnsetType = msgspec.UNSET
     opening_hours: Shifts | msgspec.UnsetType = msgspec.UNSET
+    check_in_radius_m: Radius | msgspec.UnsetType | None = msgspec.UNSET
+    rotating_code: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class MoneyIn(In):
@@ -296,6 +307,8 @@ class OwnStationOut(Out):
     longitude: float
     time_zone: str
     opening_hours: list[ShiftOut]
+    check_in_radius_m: int | None
+    rotating_code: bool
     connectors: list[OwnConnectorOut]
 
 

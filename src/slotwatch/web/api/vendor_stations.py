@@ -43,7 +43,7 @@ from slotwatch.web.contract import (
 )
 from slotwatch.web.once import Answer, once
 
-__all__ = ["SETUP_ROUTES"]
+__all__ = ["SETUP_ROUTES", "connector_columns", "station_columns"]
 
 _STATIONS = "/api/vendor/stations"
 _STATION = "/api/vendor/stations/{station_id:str}"
@@ -92,7 +92,7 @@ async def show_vendor_station(request: ApiRequest, station_id: FromPath[str]) ->
 async def add_vendor_station(request: ApiRequest) -> Response[bytes]:
     """POST /api/vendor/stations."""
     asked = await read_body(request, StationRequest)
-    desk, vendor_id, given = _desk(request), staff_of(request).vendor_id, _station_columns(asked)
+    desk, vendor_id, given = _desk(request), staff_of(request).vendor_id, station_columns(asked)
 
     async def work() -> Answer:
         return Answer.of(201, _station_json(await vendor_setup.add_station(desk, vendor_id, given)))
@@ -124,7 +124,7 @@ async def change_vendor_station(request: ApiRequest, station_id: FromPath[str]) 
 
     async def change() -> Any:
         vendor_id = staff_of(request).vendor_id
-        changed = await vendor_setup.change_station(_desk(request), vendor_id, number, _station_columns(asked))
+        changed = await vendor_setup.change_station(_desk(request), vendor_id, number, station_columns(asked))
         return _station_json(changed)
 
     return await _again_is_the_same(request, change)
@@ -150,7 +150,7 @@ async def add_vendor_connector(request: ApiRequest, station_id: FromPath[str]) -
     desk, vendor_id, number = _desk(request), staff_of(request).vendor_id, parse_ref("ST", station_id)
 
     async def work() -> Answer:
-        added = await vendor_setup.add_connector(desk, vendor_id, number, _connector_columns(asked))
+        added = await vendor_setup.add_connector(desk, vendor_id, number, connector_columns(asked))
         return Answer.of(201, _connector_json(added))
 
     async def recall() -> Answer | None:
@@ -183,7 +183,7 @@ async def change_vendor_connector(
 
     async def change() -> Any:
         vendor_id = staff_of(request).vendor_id
-        given = _connector_columns(asked)
+        given = connector_columns(asked)
         return _connector_json(
             await vendor_setup.change_connector(_desk(request), vendor_id, station, connector, given)
         )
@@ -242,7 +242,8 @@ def _given(asked: In) -> dict[str, Any]:
     }
 
 
-def _station_columns(asked: StationRequest | StationChange) -> dict[str, Any]:
+def station_columns(asked: StationRequest | StationChange) -> dict[str, Any]:
+    """What the request names, as the use cases take it."""
     given = _given(asked)
     if "time_zone" in given:
         given["zone"] = given.pop("time_zone")
@@ -251,7 +252,8 @@ def _station_columns(asked: StationRequest | StationChange) -> dict[str, Any]:
     return given
 
 
-def _connector_columns(asked: ConnectorRequest | ConnectorChange) -> dict[str, Any]:
+def connector_columns(asked: ConnectorRequest | ConnectorChange) -> dict[str, Any]:
+    """What the request names, as the use cases take it."""
     given = _given(asked)
     price = given.pop("price_per_hour", None)
     return given if price is None else {**given, "price_per_hour": price.amount, "currency": price.currency}
@@ -266,6 +268,8 @@ def _station_json(station: OwnStation) -> OwnStationOut:
         longitude=station.longitude,
         time_zone=station.zone,
         opening_hours=msgspec.convert(station.hours.as_list(), list[ShiftOut]),
+        check_in_radius_m=station.check_in_radius_m,
+        rotating_code=station.rotating_code,
         connectors=[_connector_json(connector) for connector in station.connectors],
     )
 

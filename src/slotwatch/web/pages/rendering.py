@@ -18,7 +18,7 @@ from litestar.params import FromPath
 from slotwatch.domain.errors import NotFound
 from slotwatch.web.headers import PAGE_POLICY
 
-__all__ = ["packed", "page", "send_static_file"]
+__all__ = ["packed", "page", "send_push_worker", "send_static_file"]
 
 _WORTH_PACKING = 4096
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -72,6 +72,14 @@ async def send_static_file(request: Request[Any, Any, State], name: FromPath[str
     if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.packed, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
     return Response(found.raw, media_type=kind, headers=headers)
+
+
+@get("/push-worker.js", include_in_schema=False)
+async def send_push_worker() -> Response[bytes]:
+    """GET /push-worker.js: stands at the root, since a worker serves the pages below its own place; never kept."""
+    return Response(
+        _static_files()["push-worker.js"].raw, media_type="text/javascript", headers={"Cache-Control": "no-cache"}
+    )
 
 
 @dataclass(frozen=True)

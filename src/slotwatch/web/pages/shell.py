@@ -26,6 +26,7 @@ _WAYS = (
     Way("Settings", "/settings", Door.DRIVER),
     Way("Board", "/vendor", Door.VENDOR),
     Way("Insights", "/vendor/insights", Door.MANAGER),
+    Way("Alerts", "/vendor/alerts", Door.MANAGER),
     Way("Disputes", "/vendor/disputes", Door.MANAGER),
     Way("Stations", "/vendor/stations", Door.MANAGER),
     Way("Terms", "/vendor/terms", Door.MANAGER),

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from litestar.handlers import HTTPRouteHandler
 
+from slotwatch.web.pages.operator.front import FRONT_PAGES
+
 __all__ = ["OPERATOR_PAGES"]
 
-OPERATOR_PAGES: Sequence[HTTPRouteHandler] = ()
+OPERATOR_PAGES: Sequence[HTTPRouteHandler] = (*FRONT_PAGES,)

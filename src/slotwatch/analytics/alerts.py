@@ -1,0 +1,84 @@
+"""Alerts as people see them: the open ones for boards and metrics, and those of the past."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from slotwatch.domain.alerts import AlertKind, alert_text, alert_title
+from slotwatch.storage.statements import Connection, Statement
+
+__all__ = ["Alert", "count_open", "find_alert", "open_alerts", "past_alerts"]
+
+_COLUMNS = (
+    "SELECT a.id, a.vendor_id, a.kind, a.subject, a.station_id, s.name AS station_name, a.detail, a.raised_at,"
+    " a.acknowledged_at, a.acknowledged_by, a.resolved_at FROM alert AS a LEFT JOIN station AS s ON s.id = a.station_id"
+    " WHERE coalesce(a.vendor_id, 0) = coalesce(:vendor_id::bigint, 0)"
+)
+# At most 500: a house with more is told so by its metrics.
+_OPEN = Statement(f"{_COLUMNS} AND a.resolved_at IS NULL ORDER BY a.acknowledged_at IS NOT NULL, a.id DESC LIMIT 500")
+_PAST = Statement(
+    f"{_COLUMNS} AND a.vendor_id IS NOT DISTINCT FROM :vendor_id AND a.resolved_at IS NOT NULL"
+    " AND (:before::bigint IS NULL OR a.id < :before) ORDER BY a.id DESC LIMIT :limit"
+)
+_FIND = Statement(f"{_COLUMNS} AND a.id = :id")
+_COUNT = Statement("SELECT kind, count(*) AS n FROM alert WHERE resolved_at IS NULL GROUP BY kind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One alert; the numbers in its text are those of when it was raised."""
+
+    id: int
+    vendor_id: int | None
+    kind: AlertKind
+    subject: str
+    station_id: int | None
+    station_name: str | None
+    detail: dict[str, Any]
+    raised_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+
+    @property
+    def title(self) -> str:
+        """What is wrong, in a few words."""
+        return alert_title(self.kind, self.subject, self.station_name)
+
+    @property
+    def text(self) -> str:
+        """What was found."""
+        return alert_text(self.kind, self.detail)
+
+    @property
+    def status(self) -> str:
+        """`open`, `acknowledged` or `resolved`."""
+        if self.resolved_at is not None:
+            return "resolved"
+        return "open" if self.acknowledged_at is None else "acknowledged"
+
+
+async def open_alerts(conn: Connection, vendor_id: int | None) -> list[Alert]:
+    """What is wrong now for that vendor, or with None for operators; what nobody acknowledged comes first."""
+    return [_alert(row) for row in await _OPEN.fetch(conn, vendor_id=vendor_id)]
+
+
+async def past_alerts(conn: Connection, vendor_id: int | None, *, limit: int, before: int | None = None) -> list[Alert]:
+    """What is over, the latest first, beginning after the alert `before`."""
+    return [_alert(row) for row in await _PAST.fetch(conn, vendor_id=vendor_id, limit=limit, before=before)]
+
+
+async def find_alert(conn: Connection, vendor_id: int | None, alert_id: int) -> Alert | None:
+    """One alert of that vendor, or of the operators."""
+    row = await _FIND.fetchrow(conn, vendor_id=vendor_id, id=alert_id)
+    return None if row is None else _alert(row)
+
+
+async def count_open(conn: Connection) -> dict[AlertKind, int]:
+    """How many alerts are open, of all vendors and operators, by kind; every kind is there."""
+    counted = {row["kind"]: row["n"] for row in await _COUNT.fetch(conn)}
+    return {kind: counted.get(kind.value, 0) for kind in AlertKind}
+
+
+def _alert(row: Any) -> Alert:
+    return Alert(**{**row, "kind": AlertKind(row["kind"])})

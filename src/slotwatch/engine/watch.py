@@ -1,0 +1,152 @@
+"""Every minute: raises alerts for what is wrong, resolves those that are over, and tells whom it concerns by e-mail.
+
+Each kind is a file in `alerts/` that lists what is bad, and what is not bad any more but not well yet: the way back is
+longer than the way there. One process of all does it at a time, of any kind: who lives watches the rest.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+
+from slotwatch.domain.alerts import AlertKind, AlertRules, alert_text, alert_title
+from slotwatch.domain.errors import Unavailable
+from slotwatch.domain.notices import Channel, NoticeKind, Recipient
+from slotwatch.storage.clock import Clock
+from slotwatch.storage.database import CONNECTION_ERRORS, Database
+from slotwatch.storage.recipients import operators, people_of
+from slotwatch.storage.statements import Connection, Statement, load_sql
+from slotwatch.storage.tell import tell
+
+__all__ = ["WATCH_EVERY", "Watch", "WatchReport"]
+
+_log = structlog.get_logger(__name__)
+
+WATCH_EVERY = timedelta(minutes=1)
+_RATES_EVERY = timedelta(minutes=15)
+_USUAL_DAYS = 28
+_TOLD_FOR = timedelta(hours=24)
+
+_SOON = {  # by file: what changes within minutes, and costs little to see
+    "vendor_delivery_failures": AlertKind.DELIVERY_FAILURES,
+    "house_delivery_failures": AlertKind.DELIVERY_FAILURES,
+    "spend_cap": AlertKind.SPEND_CAP,
+    "vendor_outage": AlertKind.OUTAGE,
+    "house_outage": AlertKind.OUTAGE,
+    "engine_late": AlertKind.ENGINE_LATE,
+    "component_silent": AlertKind.COMPONENT_SILENT,
+    "set_aside": AlertKind.SET_ASIDE,
+    "no_check_ins": AlertKind.NO_CHECK_INS,
+}
+_SLOWLY = {"high_no_show_rate": AlertKind.HIGH_NO_SHOW_RATE}
+_SETTLE = load_sql(__package__, "alerts/settle_alerts.sql")
+# Claimed by the row: of two that come at once the second waits, and sees that it is done.
+_CLAIM = Statement(
+    "INSERT INTO watch_run AS w (what, at) VALUES (:what, :now) ON CONFLICT (what) DO UPDATE SET at = excluded.at"
+    " WHERE w.at <= excluded.at - :every::interval RETURNING at"
+)
+
+
+@dataclass(frozen=True)
+class WatchReport:
+    """How many alerts changed, and how many people were written to."""
+
+    at: datetime
+    raised: int = 0
+    resolved: int = 0
+    told: int = 0
+
+
+class Watch:
+    """Runs the files in `alerts/`; `channels` are those that are switched on."""
+
+    def __init__(self, database: Database, channels: Collection[Channel], clock: Clock) -> None:
+        self._database = database
+        self._channels = channels
+        self._clock = clock
+        self._rules = AlertRules()
+
+    async def run_once(self, now: datetime, *, with_rates: bool = True) -> WatchReport:
+        """Look, raise, resolve and write down who is told, in one transaction."""
+        async with self._database.transaction() as conn:
+            return await self._look(conn, {**_SOON, **_SLOWLY} if with_rates else _SOON, now)
+
+    async def run_if_due(self) -> WatchReport | None:
+        """As `run_once`, unless somebody did it within the last minute; rates every quarter of an hour."""
+        async with self._database.transaction() as conn:
+            now = await self._clock.now(conn)
+            if await _CLAIM.fetchval(conn, what="alerts", now=now, every=WATCH_EVERY) is None:
+                return None
+            with_rates = await _CLAIM.fetchval(conn, what="rates", now=now, every=_RATES_EVERY) is not None
+            return await self._look(conn, {**_SOON, **_SLOWLY} if with_rates else _SOON, now)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look every minute until stopped; trouble is logged and tried again."""
+        while not stop.is_set():
+            try:
+                await self.run_if_due()
+            except (Unavailable, *CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+                _log.warning("the watch could not look", action="watch_failed", error=str(error))
+            await self._clock.wait(WATCH_EVERY / 4, stop)
+
+    async def _look(self, conn: Connection, files: Mapping[str, AlertKind], now: datetime) -> WatchReport:
+        readings = [reading for name, kind in files.items() for reading in await self._read(conn, name, kind, now)]
+        settled = await _SETTLE.fetch(
+            conn,
+            now=now,
+            measured=sorted({kind.value for kind in files.values()}),
+            vendor_ids=[one["vendor_id"] for one in readings],
+            kinds=[one["kind"] for one in readings],
+            subjects=[one["subject"] for one in readings],
+            station_ids=[one["station_id"] for one in readings],
+            details=[one["detail"] for one in readings],
+            bad=[one["is_bad"] for one in readings],
+        )
+        raised = [row for row in settled if row["became"] == "raised"]
+        told = sum([await self._tell(conn, row, now) for row in raised])
+        for row in settled:
+            what = {name: row[name] for name in ("kind", "subject", "vendor_id")}
+            _log.info(f"an alert was {row['became']}", action=f"alert_{row['became']}", **what)
+        return WatchReport(now, len(raised), len(settled) - len(raised), told)
+
+    async def _read(self, conn: Connection, name: str, kind: AlertKind, now: datetime) -> list[dict[str, Any]]:
+        statement = load_sql(__package__, f"alerts/{name}.sql")
+        rules = {field: getattr(self._rules, field) for field in self._rules.__dataclass_fields__}
+        known = {
+            **rules,
+            "now": now,
+            "usual_days": _USUAL_DAYS,
+            "channels": [channel.value for channel in Channel],
+        }
+        rows = await statement.fetch(conn, **{field: known[field] for field in statement.names})
+        return [{**row, "kind": kind.value} for row in rows]
+
+    async def _tell(self, conn: Connection, row: Mapping[str, Any], now: datetime) -> int:
+        """Each of the vendor's owners and managers, or of the operators; once for each alert."""
+        vendor_id, kind = row["vendor_id"], AlertKind(row["kind"])
+        people: list[Recipient] = await (operators(conn) if vendor_id is None else people_of(conn, vendor_id))
+        station = row["station_name"]
+        facts = {
+            "title": alert_title(kind, row["subject"], station),
+            "text": alert_text(kind, row["detail"]),
+            "link": "operator" if vendor_id is None else "vendor/alerts",
+            **({"station": station} if station else {}),
+        }
+        told = [
+            await tell(
+                conn,
+                NoticeKind.ALERT_RAISED,
+                occasion=f"{row['id']}:{person.email}",
+                recipient=person,
+                facts=facts,
+                channels=[Channel.EMAIL] if Channel.EMAIL in self._channels else [],
+                valid_for=_TOLD_FOR,
+                now=now,
+            )
+            for person in people
+        ]
+        return sum(told)

@@ -1,0 +1,81 @@
+"""Codes that prove an address: kept as keyed hashes, a few tries each, counted for each address and each caller."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from slotwatch.domain.notices import Channel
+from slotwatch.storage.statements import Connection, Statement
+
+__all__ = ["CodeLimits", "keep_code", "use_code"]
+
+# Whoever asks for the same address, or from the same place, waits here until the one before is counted.
+_QUEUE = Statement(
+    "SELECT pg_advisory_xact_lock(hashtextextended(:address, 1)), pg_advisory_xact_lock(hashtextextended(:caller, 2))"
+)
+_KEEP = Statement(
+    "WITH clock AS MATERIALIZED (SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now)"
+    " INSERT INTO sign_in_code (channel, address, code_hash, caller, created_at, ends_at)"
+    " SELECT :channel, :address, :code_hash, :caller, now, now + :lasts::interval FROM clock"
+    " WHERE (SELECT count(*) FROM sign_in_code WHERE channel = :channel AND address = :address"
+    "         AND created_at > clock.now - interval '1 hour') < :most_an_address"
+    " AND (SELECT count(*) FROM sign_in_code WHERE caller = :caller"
+    "       AND created_at > clock.now - interval '1 hour') < :most_a_caller"
+    " RETURNING id"
+)
+# Every live code of the address has its try counted; when one fits, none of them can be used again.
+_USE = Statement(
+    "WITH clock AS MATERIALIZED (SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now), live AS MATERIALIZED ("
+    " SELECT id, code_hash = :code_hash AS fits FROM sign_in_code, clock WHERE channel = :channel"
+    " AND address = :address AND created_at > now - interval '1 hour' AND ends_at > now AND used_at IS NULL"
+    " AND tries < :most_tries ORDER BY id FOR UPDATE OF sign_in_code), proof AS MATERIALIZED ("
+    " SELECT coalesce(bool_or(fits), false) AS given FROM live), tried AS ("
+    " UPDATE sign_in_code AS c SET tries = tries + 1, used_at = CASE WHEN proof.given THEN clock.now END"
+    " FROM live, proof, clock WHERE c.id = live.id)"
+    " SELECT given FROM proof"
+)
+
+
+@dataclass(frozen=True)
+class CodeLimits:
+    """How long a code can be used, how often it may be mistyped, and how many there are an hour."""
+
+    lasts: timedelta = timedelta(minutes=10)
+    most_tries: int = 5
+    most_an_address: int = 5
+    most_a_caller: int = 20
+
+
+async def keep_code(
+    conn: Connection,
+    channel: Channel,
+    address: str,
+    *,
+    code_hash: str,
+    caller: str,
+    limits: CodeLimits,
+    now: datetime | None,
+) -> int | None:
+    """The new code's number, or None where address or caller had their share; inside a transaction."""
+    await _QUEUE.fetchrow(conn, address=f"{channel} {address}", caller=caller)
+    number: int | None = await _KEEP.fetchval(
+        conn,
+        channel=channel,
+        address=address,
+        code_hash=code_hash,
+        caller=caller,
+        lasts=limits.lasts,
+        most_an_address=limits.most_an_address,
+        most_a_caller=limits.most_a_caller,
+        now=now,
+    )
+    return number
+
+
+async def use_code(
+    conn: Connection, channel: Channel, address: str, *, code_hash: str, limits: CodeLimits, now: datetime | None
+) -> bool:
+    """Whether such a code is live; then it is used up, with every other of the address."""
+    given: bool = await _USE.fetchval(
+        conn, channel=channel, address=address, code_hash=code_hash, most_tries=limits.most_tries, now=now
+    )
+    return given

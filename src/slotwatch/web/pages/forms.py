@@ -1,0 +1,54 @@
+"""Forms of the pages, read by their declared shapes."""
+
+from typing import TypeVar
+
+import msgspec
+
+from slotwatch.domain.errors import InvalidInput
+from slotwatch.web.visitors import PageRequest
+
+__all__ = ["Position", "read_form"]
+
+_Form = TypeVar("_Form")
+
+
+class Position(msgspec.Struct):
+    """Where the browser says that it is, when its owner allowed that; empty otherwise."""
+
+    latitude: str = ""
+    longitude: str = ""
+    accuracy: str = ""
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """In degrees; None where nothing sensible was sent."""
+        found = _number(self.latitude, 90), _number(self.longitude, 180)
+        return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+    @property
+    def metres(self) -> float | None:
+        """The browser's own doubt."""
+        return _number(self.accuracy, 1e7)
+
+
+async def read_form(request: PageRequest, shape: type[_Form]) -> _Form:
+    """The fields of a form as that shape, without spaces around; what is empty counts as not given.
+
+    Raises InvalidInput: only a form that we did not make can be wrong in its shape.
+    """
+    form = await request.form()
+    given = {name: value.strip() for name, value in form.items() if isinstance(value, str) and value.strip()}
+    if any("\x00" in value for value in given.values()):
+        raise InvalidInput
+    try:
+        return msgspec.convert(given, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"This form cannot be read: {error}.") from error
+
+
+def _number(text: str, most: float) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if -most <= number <= most else None
