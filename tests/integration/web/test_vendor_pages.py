@@ -241,3 +241,18 @@ async def test_own_dates_that_make_no_period_are_refused_in_words(enter: Enter) 
     for query in ("", "&from=2026-03-05", "&from=2026-03-02&to=2026-03-01", "&from=2020-01-01&to=2026-03-01"):
         await person.get(f"/vendor/insights?period=custom{query}", status=422)
     await person.get("/vendor/insights/everything.csv", status=404)
+
+
+async def test_open_alerts_are_on_the_board_of_their_vendor(enter: Enter, crew: Crew, town: Town) -> None:
+    here, there, attendant = await enter(), await enter(vendor=town.other_vendor), await enter(StaffRole.ATTENDANT)
+    assert "No alerts." in await here.get("/vendor")
+    await crew.execute(
+        "INSERT INTO alert (vendor_id, kind, subject, station_id, detail, raised_at)"
+        " VALUES ($1, 'no_check_ins', $2, $3, '{\"hours\": 48, \"bookings\": 12}', $4)",
+        *(town.vendor, str(town.station), town.station, crew.clock.read()),
+    )
+    for page in (await here.get("/vendor"), await here.get("/vendor/board?parts=numbers")):
+        assert "1 alert:" in words(page) and "Harbour" in words(page)
+    assert 'href="/vendor/alerts"' in here.answers[-1].text
+    assert "1 alert:" in words(page := await attendant.get("/vendor")) and "/vendor/alerts" not in page
+    assert "No alerts." in await there.get("/vendor")

@@ -13,6 +13,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
+from slotwatch.analytics.alerts import Alert, open_alerts
 from slotwatch.analytics.board import MOST_SLOTS, Board, BoardWish, read_board
 from slotwatch.analytics.board_changes import current_mark
 from slotwatch.analytics.scope import Period, Scope, TimeRange
@@ -95,6 +96,7 @@ class _Read:
     stations: list[Any]
     station_id: int | None
     statistics: Statistics
+    alerts: list[Alert]
     board: Board
 
 
@@ -138,7 +140,7 @@ async def _values(
         "page_number": query.page,
         "page_count": max(1, -(-row_count // _ROWS_A_PAGE)),
         "most_slots": MOST_SLOTS,
-        "alerts": (),
+        "alerts": read.alerts,
         "figures": figures_of(read.statistics),
         "states": [(state.value, MARKS[state]) for state in State],
         "ranges": [("1h", "hour"), ("24h", "24 hours"), ("7d", "7 days")],
@@ -158,10 +160,11 @@ async def _read(desk: Desk, vendor_id: int, query: BoardQuery, only: Sequence[in
         stations = await _STATIONS.fetch(conn, vendor_id=vendor_id)
         station_id = _station(query.station)
         statistics = await read_statistics(conn, Scope.until_now(vendor_id, query.time_range.length, now, station_id))
+        alerts = await open_alerts(conn, vendor_id)
         shown = only if station_id is None else [station_id]
         wish = BoardWish(vendor_id=vendor_id, window=window, station_ids=shown, state=query.status, words=query.q)
         board = await read_board(conn, wish)
-    return _Read(now, str(mark), window, stations, station_id, statistics, board)
+    return _Read(now, str(mark), window, stations, station_id, statistics, alerts, board)
 
 
 def _station(text: str | None) -> int | None:
