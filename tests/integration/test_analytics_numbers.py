@@ -58,6 +58,11 @@ class Row:
 
 @pytest.fixture
 async def week(database: Database, town: Town) -> list[Row]:
+    """Two vendors' weeks."""
+    return await make_week(database, town)
+
+
+async def make_week(database: Database, town: Town) -> list[Row]:
     """Two vendors' weeks in the database, and the same read back from the history."""
     async with database.connection() as conn:
         bays = [bay for vendor in (town.vendor, town.other_vendor) for bay in await _bays(conn, vendor)]
