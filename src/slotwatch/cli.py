@@ -1,6 +1,7 @@
 """The command line: `slotwatch <command>`. Heavy things are imported inside the commands, so that help is instant."""
 
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -102,6 +103,14 @@ def preview(
 
     settings = read_settings()
     print(run_preview(settings.templates, f"{settings.notices.frontend_url}/inbox/preview", to=to))  # noqa: T201
+
+
+@notices.command(name="push-key")
+def push_key() -> None:
+    """Make a key for web push and print the settings that it goes into."""
+    from slotwatch.processes.push_key import run_push_key
+
+    run_push_key()
 
 
 @notices.command
@@ -208,6 +217,26 @@ def token(
     from slotwatch.processes.tokens import TokenWish, run_token
 
     run_token(TokenWish(role=role, subject=sub, vendor=vendor_id, name=name, email=email, phone=phone, hours=hours))
+
+
+@app.command
+def report(
+    *,
+    vendor: Annotated[str, Parameter(help="Whose numbers, such as VN-1.")],
+    period: Literal["24h", "7d", "30d", "this-month", "last-month", "custom"] = "7d",
+    first: Annotated[date | None, Parameter(name="--from", help="First day of a custom period.")] = None,
+    last: Annotated[
+        date | None, Parameter(name="--to", help="Last day of a custom period, today unless given.")
+    ] = None,
+    station: Annotated[str | None, Parameter(help="One station only, such as ST-1.")] = None,
+    table: Literal["summary", "days", "hours", "grace", "deliveries", "stations", "money"] | None = None,
+    form: Annotated[Literal["text", "csv", "json"], Parameter(name="--format", help="For whom.")] = "text",
+) -> None:
+    """Print a vendor's numbers: those of the insights page."""
+    from slotwatch.processes.report import ReportWish, run_report
+
+    wish = ReportWish(vendor=vendor, period=period, first=first, last=last, station=station, table=table, form=form)
+    run_report(wish)
 
 
 @app.command

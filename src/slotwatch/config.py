@@ -15,15 +15,17 @@ import msgspec
 
 from slotwatch.channels.guarded import GuardSettings
 from slotwatch.channels.numbers import NumberSettings
+from slotwatch.channels.push import PushSettings
 from slotwatch.channels.receipts import ReceiptSettings
 from slotwatch.channels.smtp_settings import SecondSmtpSettings, SmtpSettings
 from slotwatch.channels.twilio_settings import SecondTwilioSettings, TwilioSettings
 from slotwatch.channels.voice import VoiceSettings
+from slotwatch.channels.webhook import WebhookSettings
 from slotwatch.channels.whatsapp import WhatsAppSettings
 from slotwatch.domain.errors import SlotwatchError
 from slotwatch.domain.notices import Channel
 from slotwatch.engine.advance import AdvanceSettings
-from slotwatch.outbox.settings import NoticeSettings, SenderSettings
+from slotwatch.outbox.settings import CapSettings, NoticeSettings, SenderSettings
 from slotwatch.outbox.template_settings import TemplateSettings
 from slotwatch.storage.database import DatabaseSettings
 from slotwatch.storage.embedded import EmbeddedSettings
@@ -62,12 +64,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notices: NoticeSettings
     templates: TemplateSettings
     senders: SenderSettings
+    caps: CapSettings
     smtp: SmtpSettings
     smtp2: SecondSmtpSettings
     twilio: TwilioSettings
     twilio2: SecondTwilioSettings
     whatsapp: WhatsAppSettings
     voice: VoiceSettings
+    push: PushSettings
+    webhook: WebhookSettings
     guard: GuardSettings
     numbers: NumberSettings
     receipts: ReceiptSettings
@@ -76,8 +81,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def channels(self) -> frozenset[Channel]:
         """The channels that are on: those switched on, and those with a provider that need one."""
-        louder = {Channel.WHATSAPP: self.whatsapp.configured, Channel.VOICE: self.voice.configured}
-        return self.notices.channels | {channel for channel, is_on in louder.items() if is_on}
+        configured = {
+            Channel.WHATSAPP: self.whatsapp.configured,
+            Channel.VOICE: self.voice.configured,
+            Channel.PUSH: self.push.configured,
+            Channel.WEBHOOK: self.webhook.configured,
+        }
+        return self.notices.channels | {channel for channel, is_on in configured.items() if is_on}
 
     @property
     def data_dir(self) -> Path:

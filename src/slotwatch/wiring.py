@@ -89,15 +89,20 @@ def build_provider(settings: Settings, channel: notices.Channel) -> Channel | No
 
 
 def _build_louder(settings: Settings, channel: notices.Channel) -> Channel | None:
-    """WhatsApp and voice, by the first Twilio account."""
-    from slotwatch.channels import VoiceChannel, WhatsAppChannel
+    """WhatsApp and voice, by the first Twilio account; push and the operator's own app."""
+    from slotwatch.channels import PushChannel, VoiceChannel, WebhookChannel, WhatsAppChannel
     from slotwatch.channels.numbers import NumberRules
+    from slotwatch.channels.push import push_service
 
     why_not = NumberRules(settings.numbers).why_not
     if channel is notices.Channel.WHATSAPP and settings.whatsapp.configured:
         return _in_a_row(settings, [WhatsAppChannel(settings.twilio, settings.whatsapp, why_not=why_not)])
     if channel is notices.Channel.VOICE and settings.voice.configured:
         return _in_a_row(settings, [VoiceChannel(settings.twilio, settings.voice, why_not=why_not)])
+    if channel is notices.Channel.PUSH and settings.push.configured:
+        return Guarded(PushChannel(settings.push), settings.guard, lane=push_service)
+    if channel is notices.Channel.WEBHOOK and settings.webhook.configured:
+        return _in_a_row(settings, [WebhookChannel(settings.webhook)])
     return None
 
 
@@ -124,6 +129,7 @@ def build_senders(settings: Settings, channels: Sequence[Channel], database: Dat
             database,
             clock,
             settings.senders,
+            caps=settings.caps,
             enabled=settings.channels,
             frontend_url=settings.notices.frontend_url,
             write=renderer.message,
@@ -139,7 +145,12 @@ def build_renderer(settings: Settings) -> Renderer:
 
     sender = settings.smtp.sender
     organizer = parse_sender(sender).address if sender else ""
-    return Renderer(settings.templates, tokens=build_notice_tokens(settings), organizer=organizer)
+    return Renderer(
+        settings.templates,
+        tokens=build_notice_tokens(settings),
+        organizer=organizer,
+        app_url=settings.webhook.url,
+    )
 
 
 def build_notice_tokens(settings: Settings) -> NoticeTokens:
@@ -151,10 +162,10 @@ def build_notice_tokens(settings: Settings) -> NoticeTokens:
 
 def build_worker(settings: Settings, database: Database, clock: Clock, *, on_moved: Callable[[], None]) -> Worker:
     """The engine's loop; `on_moved` is called when there is something to tell."""
-    channels = settings.channels
+    channels, louder_after = settings.channels, settings.notices.louder_after
     duties = Duties(
-        Advancer(settings.advance, channels, clock),
-        Auditor(channels, clock),
+        Advancer(settings.advance, channels, clock, louder_after=louder_after),
+        Auditor(channels, clock, louder_after=louder_after),
         Cleaner(clock),
         build_heart("engine", database, clock),
     )
@@ -234,6 +245,7 @@ def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> 
         receivers=receivers,
         background=[receivers.book.run] if receivers else [],
         frontend_url=settings.notices.frontend_url,
+        push=settings.push,
     )
     pages = notice_pages(desk, build_notice_tokens(settings), settings.notices.frontend_url)
     pages += preview_pages(lambda: build_renderer(settings))

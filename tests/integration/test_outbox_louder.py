@@ -8,7 +8,7 @@ import pytest
 from slotwatch.channels.receipts import Receipt
 from slotwatch.config import BadSetting, load_settings
 from slotwatch.domain.booking import Booking
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import NOTICE_RULES, USUAL_CHANNELS, Channel, NoticeKind
 from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.settings import SenderSettings
 from slotwatch.usecases.desk import Desk
@@ -18,6 +18,7 @@ from tests.support.crew import Crew
 from tests.support.provider import Provider
 
 MINUTE = timedelta(minutes=1)
+LOUD = USUAL_CHANNELS | {Channel.WHATSAPP, Channel.VOICE}
 TWILIO = {
     "SLOTWATCH_TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
     "SLOTWATCH_TWILIO_AUTH_TOKEN": "t0ken",
@@ -27,7 +28,7 @@ TWILIO = {
 
 def louder(desk: Desk, settings: SenderSettings | None = None) -> tuple[Crew, Provider, Provider]:
     """A crew with WhatsApp and voice, and the doubles of their providers."""
-    crew = Crew(replace(desk, channels=frozenset(Channel)), settings or SenderSettings())
+    crew = Crew(replace(desk, channels=LOUD), settings or SenderSettings())
     whatsapp, voice = Provider(Channel.WHATSAPP), Provider(Channel.VOICE)
     for provider in (whatsapp, voice):
         crew.senders[Channel(provider.name)] = crew.sender(provider)
@@ -100,6 +101,17 @@ async def test_a_grace_that_is_shorter_has_no_such_deliveries(desk: Desk, town: 
     assert set(await crew.deliveries(booking, "slot_started")) == {"email", "sms", "whatsapp"}
     await crew.live_for(10 * MINUTE)
     assert voice.asked == []
+
+
+def test_how_long_a_delivery_is_waited_for_is_a_setting() -> None:
+    settings = load_settings({"SLOTWATCH_LOUDER_AFTER_MINUTES": "2.5"})
+    plan = NOTICE_RULES[NoticeKind.SLOT_STARTED].plan(LOUD, settings.notices.louder_after)
+    assert [(later.channel, later.after) for later in plan[2:]] == [
+        (Channel.WHATSAPP, 2.5 * MINUTE),
+        (Channel.VOICE, 5 * MINUTE),
+    ]
+    with pytest.raises(BadSetting, match="SLOTWATCH_LOUDER_AFTER_MINUTES must be above 0"):
+        load_settings({"SLOTWATCH_LOUDER_AFTER_MINUTES": "0"})
 
 
 def test_louder_channels_are_on_when_they_have_a_sender_and_an_account() -> None:

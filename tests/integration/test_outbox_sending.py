@@ -221,6 +221,7 @@ async def test_a_sender_whose_lease_passed_on_changes_nothing(crew: Crew, town: 
     """The first sender hangs in the provider; its lease lapses and another one sends; then the first comes back."""
     booking = await _booked(crew, town)
     slow, quick = crew.mail, Crew(crew.desk).mail
+    slow.has_key = quick.has_key = True
     slow.gate = asyncio.Event()
     slow.answer = lambda message: Failed("too late")
     hanging = asyncio.create_task(crew.senders[Channel.EMAIL].run_once())
@@ -244,6 +245,7 @@ async def test_a_late_success_of_an_old_lease_does_not_overwrite_the_later_one(c
     await slow.entered.wait()
     crew.clock.advance(30 * SECOND)
     other = Crew(crew.desk)
+    other.mail.has_key = True
     other.mail.answer = refusing
     await other.senders[Channel.EMAIL].run_once()
     slow.gate.set()

@@ -295,3 +295,39 @@ async def test_a_whole_read_of_a_growing_table_is_found(conn: Connection) -> Non
     async for _, plan in _plans(conn, Seen("SELECT sum(amount) FROM booking WHERE vehicle IS NULL", ())):
         assert tables_read_whole(plan) == {"booking"}
         assert not used_indexes(plan)
+
+
+MANY_VENDORS = 1000
+
+
+async def test_a_claim_walks_from_vendor_to_vendor_and_never_over_what_one_of_them_has_waiting(
+    conn: Connection,
+) -> None:
+    """Counted in index entries, which do not depend on how busy the machine is."""
+    transaction = conn.transaction()
+    await transaction.start()
+    await conn.execute(
+        "INSERT INTO delivery (notice_id, channel, state, urgency, vendor_id, next_attempt_at)"
+        " SELECT 1000000 + n, 'voice', 'pending', 1, 1 + n % $1::int,"
+        " $2::timestamptz + CASE WHEN n % $1 = 7 THEN 1 ELSE -1 END * interval '1 hour'"
+        " FROM generate_series(1, 10 * $1) AS n",
+        *(MANY_VENDORS, LATER),
+    )
+    await conn.execute(
+        "INSERT INTO delivery (notice_id, channel, state, urgency, vendor_id, next_attempt_at)"
+        " SELECT 2000000 + n, 'voice', 'pending', 1, 8, $1::timestamptz + interval '1 hour'"
+        " FROM generate_series(1, 20000) AS n",
+        LATER,
+    )
+    await conn.execute("ANALYZE delivery")
+    seen = await _played(
+        conn,
+        lambda conn: claim(conn, CLOCK, Channel.VOICE, limit=32, lease_for=timedelta(seconds=30), last=3),
+    )
+    found = await conn.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) " + seen[0].sql, *seen[0].arguments)
+    plan = json.loads(found)[0]["Plan"]
+    reads = [node for node in _nodes(plan) if node.get("Index Name") == "delivery_claim_idx"]
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in reads) <= 4 * 32 + 10
+    assert sum(node.get("Rows Removed by Filter", 0) * node["Actual Loops"] for node in reads) == 0
+    assert not tables_read_whole(plan)
+    await transaction.rollback()

@@ -1,4 +1,6 @@
-"""One worker process of the chaos tests: engine and senders, and a provider that notes each accepted key in a file.
+"""One worker process of the chaos tests: engine and senders, and providers that note in a file what they accept.
+
+The one for SMS knows idempotency keys, the one for e-mail does not.
 
 Run: python -m tests.support.chaos_worker URL CLOCK_FILE SPEED KEYS_FILE
 """
@@ -33,19 +35,20 @@ LEASE = 10  # seconds of real time
 
 
 class NotedProvider:
-    """Takes a few milliseconds; once the key is in the file the message counts as accepted, whatever happens then."""
+    """Takes a few milliseconds; once it is in the file the message counts as accepted, whatever happens then."""
 
     provider = "noted"
     concurrency = 8
 
     def __init__(self, channel: Channel, keys: int) -> None:
         self.name = channel.value
+        self.has_key = channel is Channel.SMS
         self._keys = keys
 
     async def send(self, message: Message, *, timeout: float) -> Outcome:
         """Note it with one write, which is all or nothing."""
         await asyncio.sleep(0.002)
-        os.write(self._keys, f"{message.key}\n".encode())
+        os.write(self._keys, f"{message.key} {message.to} {message.kind}\n".encode())
         await asyncio.sleep(0.002)
         return Accepted(message.key)
 

@@ -1,7 +1,7 @@
 """The engine, the senders and the hearts of one machine, driven step by step by a test."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,8 @@ from slotwatch.engine.audit import Auditor
 from slotwatch.engine.clean import Cleaner
 from slotwatch.engine.outages import Component, Heart
 from slotwatch.engine.worker import Duties
+from slotwatch.outbox.claim import Claimed
+from slotwatch.outbox.compose import compose
 from slotwatch.outbox.sender import Sender
 from slotwatch.outbox.settings import SenderSettings
 from slotwatch.storage import bookings
@@ -69,7 +71,13 @@ class Crew:
         assert isinstance(self.desk.clock, MovableClock)
         return self.desk.clock
 
-    def sender(self, provider: Provider, settings: SenderSettings | None = None) -> Sender:
+    def sender(
+        self,
+        provider: Provider,
+        settings: SenderSettings | None = None,
+        *,
+        write: Callable[[Claimed, str], Message] = compose,
+    ) -> Sender:
         """One more sender."""
         return Sender(
             provider,  # type: ignore[arg-type]  # its name is one of the two literals
@@ -78,6 +86,7 @@ class Crew:
             settings or self.settings,
             enabled=self.desk.channels,
             frontend_url=FRONTEND,
+            write=write,
         )
 
     def duties(self) -> Duties:

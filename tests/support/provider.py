@@ -20,9 +20,10 @@ class Provider:
 
     provider = "double"
 
-    def __init__(self, channel: Channel, *, concurrency: int = 32) -> None:
+    def __init__(self, channel: Channel, *, concurrency: int = 32, has_key: bool = False) -> None:
         self.name = channel.value
         self.concurrency = concurrency
+        self.has_key = has_key
         self.asked: list[Message] = []
         self.taken: list[Message] = []
         self.answer: Answer | None = None

@@ -34,6 +34,7 @@ class Scripted:
     name: ChannelName = "sms"
     provider = "twilio"
     concurrency = 2
+    has_key = False
 
     def __init__(self, *answers: Outcome) -> None:
         self.answers = list(answers) or [TAKEN]

@@ -1,5 +1,6 @@
 """What becomes of a delivery, as values: before it is sent, after the provider's answer, after a fault of ours."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,8 @@ from slotwatch.channels import Accepted, Failed, Refused
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import NOTICE_RULES, Channel, DeliveryState, NoticeKind
 from slotwatch.outbox.claim import Claimed
-from slotwatch.outbox.settings import NoticeSettings, SenderSettings
-from slotwatch.outbox.verdict import after_fault, after_try, backoff, before_sending
+from slotwatch.outbox.settings import CapSettings, NoticeSettings, SenderSettings
+from slotwatch.outbox.verdict import after_fault, after_silence, after_try, backoff, before_sending
 
 NOW = datetime(2026, 3, 2, 13, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -74,10 +75,10 @@ def test_the_last_instant_of_its_time_is_still_in_time() -> None:
 
 @pytest.mark.parametrize("facts", [{"email": None}, {"email": ""}, {"preferences": {"channels": {"email": False}}}])
 def test_who_cannot_or_will_not_be_reached_here_is_told_by_the_other_channel(facts: dict[str, Any]) -> None:
-    verdict = before_sending(_delivery(**facts), BOTH, NOW)
+    verdict = before_sending(_delivery(NoticeKind.REMINDER, **facts), BOTH, NOW)
     assert verdict is not None
     assert (verdict.state, verdict.fallback) == (DeliveryState.SUPPRESSED, Channel.SMS)
-    alone = before_sending(_delivery(**facts), {Channel.EMAIL}, NOW)
+    alone = before_sending(_delivery(NoticeKind.REMINDER, **facts), {Channel.EMAIL}, NOW)
     assert alone is not None
     assert alone.fallback is None, "a channel that is switched off is nobody's fallback"
 
@@ -91,8 +92,23 @@ def test_an_accepted_message_is_sent_and_keeps_the_providers_name_for_it() -> No
 def test_a_refusal_is_final_and_opens_another_channel(kind: NoticeKind, channel: Channel) -> None:
     verdict = after_try(_delivery(kind, channel), Refused("no"), now=NOW, jitter=0, enabled=BOTH)
     assert verdict.state is DeliveryState.FAILED
-    assert verdict.fallback is not channel
-    assert verdict.fallback is not None
+    assert verdict.fallback == NOTICE_RULES[kind].instead_of(channel, BOTH)
+
+
+@given(ABOUT_BOOKINGS, st.sets(st.sampled_from(Channel)))
+def test_what_steps_in_goes_along_one_line_that_never_turns_back_and_leaves_out_what_went_at_once(
+    kind: NoticeKind, enabled: set[Channel]
+) -> None:
+    rule = NOTICE_RULES[kind]
+    at_once = rule.at_once_among(enabled)
+    for first in set(at_once) - set(rule.beside):
+        line = [first]
+        while (following := rule.instead_of(line[-1], enabled)) is not None:
+            assert following in enabled
+            assert following not in at_once
+            assert following not in line
+            line.append(following)
+        assert set(line[1:]) == set(rule.others(first, enabled)) - set(at_once), "everything that may be tried is tried"
 
 
 @given(ABOUT_BOOKINGS, CHANNELS, st.integers(0, 50), JITTER, st.none() | st.integers(0, 7200), st.integers(0, 7200))
@@ -103,14 +119,97 @@ def test_a_failure_is_tried_again_in_time_or_missed_and_then_the_other_channel_h
     asked = None if retry_after is None else retry_after * SECOND
     verdict = after_try(delivery, Failed("down", asked), now=NOW, jitter=jitter, enabled=BOTH)
     assert verdict.tried == "failed"
+    regular = NOW + max(backoff(attempts + 1, jitter), asked or timedelta(0))
+    is_bad = regular > delivery.valid_until or attempts + 1 >= 4
+    assert verdict.fallback == (delivery.rule.instead_of(channel, BOTH) if is_bad else None)
     if verdict.state is DeliveryState.MISSED:
-        assert verdict.fallback is not None
+        assert regular > delivery.valid_until
         return
     assert verdict.state is DeliveryState.PENDING
     assert verdict.next_attempt_at is not None
     assert NOW < verdict.next_attempt_at <= delivery.valid_until
     assert verdict.next_attempt_at >= NOW + (asked or timedelta(0))
-    assert (verdict.fallback is not None) is (attempts + 1 >= 4)
+
+
+@given(JITTER, JITTER, st.integers(30, 590))
+def test_a_retry_that_would_come_too_late_is_made_shortly_before_the_end_and_only_once(
+    jitter: float, next_jitter: float, valid_for: int
+) -> None:
+    delivery = _delivery(attempts=10, valid_for=valid_for * SECOND)
+    if NOW + backoff(11, jitter) <= delivery.valid_until:
+        return
+    verdict = after_try(delivery, Failed("down"), now=NOW, jitter=jitter, enabled=BOTH)
+    assert verdict.state is DeliveryState.PENDING
+    assert verdict.next_attempt_at is not None
+    assert 10 * SECOND <= delivery.valid_until - verdict.next_attempt_at <= 20 * SECOND
+    at_last = verdict.next_attempt_at + timedelta(microseconds=1)
+    again = after_try(delivery, Failed("down"), now=at_last, jitter=next_jitter, enabled=BOTH)
+    assert again.state is DeliveryState.MISSED
+
+
+def _lost(kind: NoticeKind, channel: Channel = Channel.EMAIL, **facts: Any) -> Claimed:
+    return replace(_delivery(kind, channel, **facts), handed_over=1, lease=2)
+
+
+def test_what_was_handed_over_without_an_answer_is_unknown_and_another_channel_tells_it() -> None:
+    verdict = after_silence(_lost(NoticeKind.REMINDER), BOTH)
+    assert (verdict.state, verdict.fallback) == (DeliveryState.UNKNOWN, Channel.SMS)
+    started = after_silence(_lost(NoticeKind.SLOT_STARTED), BOTH)
+    assert (started.state, started.fallback) == (DeliveryState.UNKNOWN, None), "the SMS went out at once"
+
+
+@pytest.mark.parametrize(
+    "cut_off", [{"phone": None}, {"preferences": {"channels": {"sms": False}}}, {"suppressed_on": ["sms"]}]
+)
+def test_what_cannot_wait_and_has_no_other_way_is_sent_once_more_and_then_not_again(cut_off: dict[str, Any]) -> None:
+    verdict = after_silence(_lost(NoticeKind.SLOT_STARTED, **cut_off), BOTH)
+    assert (verdict.state, verdict.next_attempt_at, verdict.fault) == (DeliveryState.PENDING, NOW, 1)
+    again = after_silence(_lost(NoticeKind.SLOT_STARTED, faults=1, **cut_off), BOTH)
+    assert again.state is DeliveryState.UNKNOWN
+    can_wait = after_silence(_lost(NoticeKind.SLOT_EXPIRED, **cut_off), BOTH)
+    assert can_wait.state is DeliveryState.UNKNOWN
+
+
+def test_what_was_handed_over_and_is_over_opens_nothing() -> None:
+    for over in ({"valid_for": -SECOND}, {"state": State.ACTIVE.value}):
+        verdict = after_silence(_lost(NoticeKind.GRACE_ALERT, Channel.SMS, **over), BOTH)
+        assert (verdict.state, verdict.fallback) == (DeliveryState.UNKNOWN, None)
+
+
+CAPS = CapSettings(recipient_cap=3, spend_cap=100, sms_cost=10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "spent"), [(NoticeKind.SLOT_EXPIRED, 3, 90), (NoticeKind.GRACE_ALERT, 6, 190)]
+)
+def test_over_a_cap_the_paid_channel_gives_way_and_what_cannot_wait_goes_on_up_to_twice_as_far(
+    kind: NoticeKind, most: int, spent: int
+) -> None:
+    def judged(channel: Channel = Channel.SMS, **facts: Any) -> Any:
+        return before_sending(_delivery(kind, channel, **facts), BOTH, NOW, caps=CAPS)
+
+    assert judged(told_today=most - 1, spent_today=spent) is None
+    for facts, words in (({"told_today": most}, "paid messages today"), ({"spent_today": spent + 1}, "used up")):
+        verdict = judged(**facts)
+        assert (verdict.state, verdict.fallback) == (
+            DeliveryState.SUPPRESSED,
+            NOTICE_RULES[kind].instead_of(Channel.SMS, BOTH),
+        )
+        assert words in verdict.error
+        assert judged(Channel.EMAIL, **facts) is None
+    assert judged(spent_today=0, spend_cap=0) is not None, "the vendor's own cap counts"
+    assert judged(spent_today=1000, spend_cap=2000) is None
+
+
+def test_only_a_verified_address_is_used_where_that_is_asked_for() -> None:
+    strict = SenderSettings(verified_only=True)
+    verdict = before_sending(_delivery(NoticeKind.REMINDER, phone_verified_at=NOW), BOTH, NOW, settings=strict)
+    assert verdict is not None
+    assert (verdict.state, verdict.fallback) == (DeliveryState.SUPPRESSED, Channel.SMS)
+    assert verdict.error == "the address for email is not verified"
+    assert before_sending(_delivery(email_verified_at=NOW), BOTH, NOW, settings=strict) is None
+    assert before_sending(_delivery(), BOTH, NOW) is None
+    assert before_sending(_delivery(NoticeKind.ALERT_RAISED, state=None), BOTH, NOW, settings=strict) is None
 
 
 @given(st.integers(1, 10_000), JITTER)

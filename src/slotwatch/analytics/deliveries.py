@@ -49,6 +49,7 @@ NO_DELIVERIES: Mapping[Channel, DeliveryFigures] = dict.fromkeys(Channel, Delive
 _FIELDS = {
     DeliveryState.DELIVERED: "delivered",
     DeliveryState.SENT: "unknown",
+    DeliveryState.UNKNOWN: "unknown",
     DeliveryState.FAILED: "refused",
     DeliveryState.SET_ASIDE: "refused",
     DeliveryState.MISSED: "missed",

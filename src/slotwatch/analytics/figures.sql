@@ -35,32 +35,24 @@ WITH touched AS (
            starts_at > :since AND starts_at <= :until
              OR :with_live AND state IN ('pending', 'confirmed', 'grace', 'active') AS counts,
            state, amount, currency, payment_status,
-           CASE payment_status
-                WHEN 'refunded' THEN amount
-                WHEN 'partly_refunded' THEN (SELECT g.amount FROM ledger AS g
-                                              WHERE g.booking_id = t.id AND g.entry = 'refunded') END AS refunded,
+           CASE WHEN payment_status = 'partly_refunded'
+                THEN (SELECT g.amount FROM ledger AS g WHERE g.booking_id = t.id AND g.entry = 'refunded') END AS part,
            least(:until, ends_at, coalesce(expired_at, ended_at)) - greatest(:since, starts_at) AS held,
-           CASE WHEN state IN ('active', 'completed')
+           CASE WHEN checked_in_at IS NOT NULL
                 THEN least(:until, ends_at, ended_at) - greatest(:since, starts_at, checked_in_at) END AS used,
            checked_in_at,
            CASE WHEN checked_in_at >= starts_at THEN checked_in_at - starts_at END AS into_grace
       FROM touched AS t
      WHERE :station_id::bigint IS NULL OR station_id = :station_id
-), summed AS MATERIALIZED (
-    SELECT key, state, currency, count(*) FILTER (WHERE counts) AS bookings,
-           count(*) FILTER (WHERE counts AND payment_status = 'not_paid') AS never_paid,
-           count(checked_in_at) FILTER (WHERE counts) AS checked_in,
-           array_agg(into_grace) FILTER (WHERE counts AND into_grace IS NOT NULL) AS into_grace,
-           sum(held) FILTER (WHERE held > interval '0') AS held,
-           sum(used) FILTER (WHERE used > interval '0') AS used,
-           sum(amount) FILTER (WHERE counts AND state = 'completed' AND payment_status = 'paid') AS earned,
-           sum(amount) FILTER (WHERE counts AND payment_status IN ('refunded', 'partly_refunded', 'not_refunded'))
-             - coalesce(sum(refunded) FILTER (WHERE counts), 0) AS kept,
-           sum(amount) FILTER (WHERE counts AND payment_status IN ('forfeit_held', 'forfeited')) AS forfeited,
-           sum(amount) FILTER (WHERE counts AND state = 'expired') AS lost,
-           sum(refunded) FILTER (WHERE counts) AS refunded
+), summed AS MATERIALIZED (  -- few groups, and few sums for each row: what they mean is worked out below, once a group
+    SELECT key, state, currency, payment_status, counts, count(*) AS bookings, count(checked_in_at) AS checked_in,
+           array_agg(into_grace) FILTER (WHERE into_grace IS NOT NULL) AS into_grace,
+           sum(greatest(held, interval '0')) AS held,
+           sum(greatest(used, interval '0')) AS used,
+           sum(amount) AS amount,
+           sum(part) AS part
       FROM named
-     GROUP BY key, state, currency
+     GROUP BY key, state, currency, payment_status, counts
 ), upcoming AS (
     SELECT CASE :by WHEN 'station' THEN station_id ELSE 0 END AS key, state, count(*) AS bookings
       FROM booking
@@ -68,12 +60,24 @@ WITH touched AS (
        AND :with_live AND :by IN ('all', 'station') AND starts_at > :until AND state IN ('pending', 'confirmed')
      GROUP BY 1, 2
 )
-SELECT key, state, currency, bookings, never_paid, checked_in, coalesce(cardinality(into_grace), 0) AS in_grace,
-       held, used, earned, kept, forfeited, lost, refunded, NULL::interval AS median
+SELECT key, state, currency,
+       CASE WHEN counts THEN bookings ELSE 0 END AS bookings,
+       CASE WHEN counts AND payment_status = 'not_paid' THEN bookings ELSE 0 END AS never_paid,
+       CASE WHEN counts THEN checked_in ELSE 0 END AS checked_in,
+       CASE WHEN counts THEN coalesce(cardinality(into_grace), 0) ELSE 0 END AS in_grace,
+       held, CASE WHEN state IN ('active', 'completed') THEN used END AS used,
+       CASE WHEN counts AND state = 'completed' AND payment_status = 'paid' THEN amount END AS earned,
+       CASE WHEN counts THEN CASE payment_status WHEN 'partly_refunded' THEN amount - coalesce(part, 0)
+                                                 WHEN 'not_refunded' THEN amount END END AS kept,
+       CASE WHEN counts AND payment_status IN ('forfeit_held', 'forfeited') THEN amount END AS forfeited,
+       CASE WHEN counts AND state = 'expired' THEN amount END AS lost,
+       CASE WHEN counts THEN CASE payment_status WHEN 'refunded' THEN amount WHEN 'partly_refunded' THEN part END END AS refunded,
+       NULL::interval AS median
   FROM summed
 UNION ALL
 SELECT key, state, NULL, bookings, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM upcoming
 UNION ALL
 SELECT key, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, percentile_cont(0.5) WITHIN GROUP (ORDER BY a)
   FROM summed CROSS JOIN unnest(into_grace) AS a
+ WHERE counts
  GROUP BY key

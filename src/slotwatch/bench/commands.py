@@ -97,6 +97,25 @@ def notices(
     _measure("notices", 1 + 2 * rounds, lambda url, steps: measure_notices(url, size, steps), json, database_url)
 
 
+@app.command
+def dashboard(
+    *,
+    bookings: Count = 1_000_000,
+    vendors: Count = 50,
+    days: Count = 30,
+    viewers: Count = 8,
+    answers: Count = 200,
+    rounds: Count = 3,
+    json: Json = False,
+    database_url: Server = None,
+) -> None:
+    """A vendor's numbers over a big archive: database time of one answer, with several viewers who never pause."""
+    from slotwatch.bench.dashboard import DashboardSize, measure_dashboard
+
+    size = DashboardSize(bookings, vendors, days, viewers, answers, rounds)
+    _measure("dashboard", size.steps, lambda url, steps: measure_dashboard(url, size, steps), json, database_url)
+
+
 def _measure(
     name: str,
     steps_to_go: int,

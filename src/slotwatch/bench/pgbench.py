@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,10 @@ from slotwatch.storage.database import DatabaseSettings, server_settings
 from slotwatch.storage.embedded import find_binaries
 from slotwatch.storage.statements import Connection
 
-__all__ = ["Call", "PgbenchMissing", "Script", "run_pgbench", "script_of"]
+__all__ = ["Call", "PgbenchMissing", "Script", "latencies", "run_pgbench", "script_of"]
 
 _SECONDS = 300
+_WARM_UP = 10  # PostgreSQL decides after five
 _PARAMETER = re.compile(r"\$(\d+)")
 
 
@@ -81,31 +82,58 @@ async def run_pgbench(url: str, script: Script, *, connections: int, each: int, 
 
     Raises PgbenchMissing, or RuntimeError when pgbench fails.
     """
+    counting = f"\\set i :i + 1\n\\set id {after} + :client_id * {each} + :i\n"
+    with TemporaryDirectory(prefix="slotwatch-bench-") as folder:
+        counted = replace(script, text=counting + script.text, variables=(("i", "0"), *script.variables))
+        output = await _run(url, counted, Path(folder), f"--client={connections}", f"--transactions={each}")
+    found = re.search(r"^tps = ([\d.]+)", output, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"pgbench told no rate: {output[-2000:]}")
+    return float(found[1])
+
+
+async def latencies(url: str, script: Script, *, connections: int, each: int, ids: tuple[int, int]) -> list[float]:
+    """Milliseconds of every transaction of so many connections that never pause; ids are any of first to last.
+
+    Each connection runs some more before, which are not counted: there PostgreSQL still makes up its mind about plans.
+
+    Raises PgbenchMissing, or RuntimeError when pgbench fails.
+    """
+    choosing = f"\\set id random({ids[0]}, {ids[1]})\n"
+    with TemporaryDirectory(prefix="slotwatch-bench-") as folder:
+        chosen = replace(script, text=choosing + script.text)
+        logging = ("--log", f"--log-prefix={folder}/log")
+        count = f"--transactions={_WARM_UP + each}"
+        await _run(url, chosen, Path(folder), f"--client={connections}", count, *logging)
+        logs = [path.read_text() for path in Path(folder).glob("log.*")]  # noqa: ASYNC240  # nothing else runs
+    # client, number of its transaction, microseconds, …
+    told = [[int(word) for word in line.split()[:3]] for log in logs for line in log.splitlines()]
+    return [microseconds / 1000 for _, number, microseconds in told if number >= _WARM_UP]
+
+
+async def _run(url: str, script: Script, folder: Path, *options: str) -> str:
+    """What pgbench prints."""
     program = find_binaries().bin_dir / "pgbench"
     if not program.exists():
         raise PgbenchMissing
-    with TemporaryDirectory(prefix="slotwatch-bench-") as folder:
-        path = Path(folder) / "script.sql"
-        counting = f"\\set i :i + 1\n\\set id {after} + :client_id * {each} + :i\n"
-        await asyncio.to_thread(path.write_text, counting + script.text)
-        definitions = [f"--define={name}={value}" for name, value in (("i", "0"), *script.variables)]
-        process = await asyncio.create_subprocess_exec(
-            *(program, "--no-vacuum", "--protocol=prepared", f"--client={connections}", "--jobs=2"),
-            *(f"--transactions={each}", f"--file={path}", *definitions),
-            env=_environment(url),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(_SECONDS):
-                output, errors = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-    found = re.search(r"^tps = ([\d.]+)", output.decode(), re.MULTILINE)
-    if process.returncode != 0 or found is None:
+    path = folder / "script.sql"
+    await asyncio.to_thread(path.write_text, script.text)
+    definitions = [f"--define={name}={value}" for name, value in script.variables]
+    process = await asyncio.create_subprocess_exec(
+        *(str(program), "--no-vacuum", "--protocol=prepared", "--jobs=2", f"--file={path}", *options, *definitions),
+        env=_environment(url),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(_SECONDS):
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode != 0:
         raise RuntimeError(f"pgbench failed: {errors.decode().strip()[-2000:]}")
-    return float(found[1])
+    return output.decode()
 
 
 def _environment(url: str) -> dict[str, str]:

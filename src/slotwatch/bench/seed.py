@@ -22,7 +22,7 @@ CHUNK = 50_000
 
 _EVERYTHING = (
     "vendor, driver, station, connector, booking, transition, notice, delivery, attempt, evidence, ledger,"
-    " inbox_message, outage, pulse, heartbeat, audit_run"
+    " inbox_message, spend, recipient_day, outage, pulse, heartbeat, audit_run"
 )
 
 _VENDOR = Statement("INSERT INTO vendor (id, name, created_at) VALUES (1, 'Volt', :now)")

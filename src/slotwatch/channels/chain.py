@@ -23,6 +23,7 @@ class Chain:
         self.name: ChannelName = channels[0].name
         self.provider = channels[0].provider
         self.concurrency = channels[0].concurrency
+        self.has_key = len(channels) == 1 and channels[0].has_key  # a key means nothing to the next provider
         self._channels = channels
         self._monotonic = monotonic
 

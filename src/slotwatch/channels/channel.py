@@ -119,6 +119,11 @@ class Channel(Protocol):
         """How many sends may run at once; more would only wait."""
         ...
 
+    @property
+    def has_key(self) -> bool:
+        """Whether a message that is sent again with the same key reaches the person once."""
+        ...
+
     async def send(self, message: Message, *, timeout: float) -> Outcome:
         """Try once, within `timeout` seconds for everything. Raises nothing but `CancelledError`."""
         ...

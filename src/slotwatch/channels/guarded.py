@@ -137,6 +137,7 @@ class Guarded:
         self.name: ChannelName = channel.name
         self.provider = channel.provider
         self.concurrency = channel.concurrency
+        self.has_key = channel.has_key
         self._channel = channel
         self._settings = settings
         self._lane = lane

@@ -37,6 +37,7 @@ class InboxChannel:
     """Hands each message to `save`, which keeps it once for each key and returns its id in the inbox."""
 
     provider = "inbox"
+    has_key = True
 
     def __init__(
         self, name: ChannelName, save: Callable[[InboxMessage], Awaitable[str]], *, concurrency: int = 8

@@ -38,7 +38,7 @@ from slotwatch.channels.push_crypto import LONGEST_PAYLOAD, BrowserKeys, VapidKe
 from slotwatch.channels.retry_after import retry_after
 from slotwatch.channels.wall_clock import wall_clock
 
-__all__ = ["PushChannel", "PushSettings", "push_service"]
+__all__ = ["PushChannel", "PushSettings", "push_service", "subscription_endpoint"]
 
 _LONGEST_SUBSCRIPTION: Final = 8192
 _KEEP: Final = timedelta(hours=4)  # how long a push service holds a message that names no time
@@ -108,6 +108,7 @@ class PushChannel:
 
     name: ChannelName = "push"
     provider = "push"
+    has_key = True  # the topic replaces what waits, the tag what is shown
 
     def __init__(
         self, settings: PushSettings, *, now: Callable[[], datetime] = wall_clock, ask: Resolve | None = None
@@ -152,6 +153,12 @@ class PushChannel:
     async def close(self) -> None:
         """Close all connections; again is harmless."""
         await self._egress.close()
+
+
+def subscription_endpoint(text: str, *, allow_loopback: bool = False) -> str:
+    """Where a browser's PushSubscription (as JSON) listens. Raises ValueError with a sentence where it will not do."""
+    _read(text, allow_loopback=allow_loopback)
+    return _subscription(text).endpoint
 
 
 def push_service(message: Message) -> str:

@@ -71,6 +71,7 @@ class SmtpChannel:
     """Sends e-mail by one SMTP server."""
 
     name: ChannelName = "email"
+    has_key = False  # the Message-ID stays the same, yet no mail server promises to look
 
     def __init__(self, settings: SmtpSettings) -> None:
         if settings.host is None or settings.sender is None:

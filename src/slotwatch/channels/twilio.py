@@ -23,6 +23,7 @@ class TwilioSms:
     """
 
     name: ChannelName = "sms"
+    has_key = False  # Twilio has no idempotency keys
 
     def __init__(self, settings: TwilioSettings, *, why_not: Callable[[str], str | None] | None = None) -> None:
         sender = f"{settings.ENV['sender']} and _MESSAGING_SERVICE_SID"

@@ -60,6 +60,7 @@ class VoiceChannel:
     """Calls by one Twilio account; `to` is the driver's number in E.164."""
 
     name: ChannelName = "voice"
+    has_key = False
 
     def __init__(
         self, twilio: TwilioSettings, settings: VoiceSettings, *, why_not: Callable[[str], str | None] | None = None

@@ -3,7 +3,7 @@
 | answer | outcome |
 |---|---|
 | 2xx | Accepted; the `provider_id` is the `webhook-id`, which is the delivery's key and the same on every try |
-| 410 | Refused, suppress: the app does not want to be called any more |
+| 410 | Refused, suppress: the app does not want this, now or later |
 | 429, 503 | Failed, not before `Retry-After` |
 | 408, 5xx | Failed |
 | a redirect, any other 4xx | Failed: an app that is being deployed or repaired answers so, too |
@@ -36,15 +36,17 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}\Z")
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How webhooks are signed and sent. Where they go is the address of each delivery."""
+    """Where the operator's app listens, how webhooks are signed and sent."""
 
     ENV: ClassVar[dict[str, str]] = {
+        "url": "SLOTWATCH_WEBHOOK_URL",
         "secret": "SLOTWATCH_WEBHOOK_SECRET",
         "timeout_seconds": "SLOTWATCH_WEBHOOK_TIMEOUT_SECONDS",
         "connections": "SLOTWATCH_WEBHOOK_CONNECTIONS",
         "allow_loopback": "SLOTWATCH_WEBHOOK_ALLOW_LOOPBACK",
     }
 
+    url: str | None = None
     secret: str | None = None  # whsec_…; while it is being replaced two, separated by a space, the new one first
     timeout_seconds: float = 10.0
     connections: int = 8
@@ -57,6 +59,14 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("SLOTWATCH_WEBHOOK_CONNECTIONS must be between 1 and 100")
         if self.secret is not None:
             self.keys  # noqa: B018  raises when the secret will not do
+        if self.url is None:
+            return
+        if self.secret is None:
+            raise ValueError("SLOTWATCH_WEBHOOK_SECRET must be set, too, so that your app can tell who calls it")
+        try:
+            read_url(self.url, allow_loopback=self.allow_loopback)
+        except UnfitUrlError as error:
+            raise ValueError(f"SLOTWATCH_WEBHOOK_URL cannot be called: {error}") from error
 
     @property
     def keys(self) -> tuple[bytes, ...]:
@@ -68,11 +78,11 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def configured(self) -> bool:
-        """Whether there is a secret to sign with."""
-        return self.secret is not None
+        """Whether there is an app to call, and a secret to sign with."""
+        return self.url is not None and self.secret is not None
 
     def __repr__(self) -> str:
-        return f"WebhookSettings(secret=***, allow_loopback={self.allow_loopback!r})"
+        return f"WebhookSettings(url={self.url!r}, secret=***, allow_loopback={self.allow_loopback!r})"
 
 
 def _key(secret: str) -> bytes:
@@ -90,6 +100,7 @@ class WebhookChannel:
 
     name: ChannelName = "webhook"
     provider = "webhook"
+    has_key = True  # the webhook-id
 
     def __init__(
         self, settings: WebhookSettings, *, now: Callable[[], datetime] = wall_clock, ask: Resolve | None = None

@@ -68,6 +68,7 @@ class WhatsAppChannel:
     """Sends WhatsApp messages by one Twilio account; `to` is the driver's number in E.164."""
 
     name: ChannelName = "whatsapp"
+    has_key = False
 
     def __init__(
         self,

@@ -15,7 +15,14 @@ __all__ = ["check_deliveries", "check_links", "check_providers"]
 
 _WAITS = timedelta(seconds=60)
 _WAITS_LONG = timedelta(minutes=10)
-_NAMES = {Channel.EMAIL: "E-mail", Channel.SMS: "SMS", Channel.WHATSAPP: "WhatsApp", Channel.VOICE: "Voice"}
+_NAMES = {
+    Channel.EMAIL: "E-mail",
+    Channel.SMS: "SMS",
+    Channel.PUSH: "Web push",
+    Channel.WHATSAPP: "WhatsApp",
+    Channel.VOICE: "Voice",
+    Channel.WEBHOOK: "Webhook",
+}
 _VARIABLES = {Channel.EMAIL: "EMAIL_ENABLED", Channel.SMS: "SMS_ENABLED"}
 
 _WORST_ERROR = Statement(

@@ -115,6 +115,18 @@ class WrongConnector(Conflict):
     code = "wrong_connector"
 
 
+class ProofNeeded(Conflict):
+    """This station asks for proof that you are there: the code on the screen of your bay, or your position."""
+
+    code = "proof_needed"
+
+
+class TooFarAway(Conflict):
+    """Your position is too far from the station to check in."""
+
+    code = "too_far_away"
+
+
 class NotPayable(Conflict):
     """This booking does not await a payment."""
 

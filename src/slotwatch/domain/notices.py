@@ -10,7 +10,9 @@ from typing import Any
 from slotwatch.domain.lifecycle import State
 
 __all__ = [
+    "LOUDER_AFTER",
     "NOTICE_RULES",
+    "PAID_CHANNELS",
     "USUAL_CHANNELS",
     "WAITS_FOR_QUIET",
     "Anchor",
@@ -57,14 +59,22 @@ class Channel(StrEnum):
     WEBHOOK = "webhook"  # to the operator's own app
 
 
+LOUDER_AFTER = timedelta(minutes=4)
+"""How long a delivery is waited for before a louder channel joins in, unless it is set otherwise."""
+
 USUAL_CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
 """On unless they are switched off, by a provider or the local inbox; the others need one that is configured."""
 
 
+PAID_CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
+"""Every message costs money, and goes to a phone."""
+
+
 class DeliveryState(StrEnum):
-    """How far one notice on one channel has come. All but `pending` and `sent` are final."""
+    """How far one notice on one channel has come. All but `pending`, `sent` and `unknown` are final."""
 
     PENDING = "pending"  # waiting for its next attempt, or leased by a sender until `next_attempt_at`
+    UNKNOWN = "unknown"  # handed over, and the answer was lost: it may have arrived; only a receipt can tell
     SENT = "sent"  # the provider accepted it
     DELIVERED = "delivered"  # the provider reports that it arrived
     FAILED = "failed"  # refused for good, or every try used up
@@ -136,10 +146,14 @@ class Later:
 class NoticeRule:
     """How one kind of notice is sent.
 
-    `at_once` goes out together; `fallback` only when a channel of this notice failed for good; `later` is written
-    together with the others and dropped when its time has come and a delivery is known. A delivery is sent
-    only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale, and a stale message
-    is worse than none. A kind without `true_in` is about no booking: who writes it names its channels and its time.
+    `at_once` goes out together; `fallback` only when a channel of this notice failed for good. What stands `beside`
+    goes out with them where it can, and takes nobody's place: push to drivers with a browser for it, the operator's own
+    app. `later` joins in one after the other and is dropped when a delivery is known by then. Who fails is followed
+    along one line, at_once -> fallback -> later, which never turns back: see `instead_of`.
+
+    A delivery is sent only while the booking is in one of `true_in` and before `anchor + offset`; later it is stale,
+    and a stale message is worse than none. A kind without `true_in` is about no booking: who writes it names its
+    channels and its time.
     """
 
     urgency: Urgency
@@ -148,7 +162,8 @@ class NoticeRule:
     true_in: tuple[State, ...]
     anchor: Anchor
     offset: timedelta = timedelta(0)
-    later: tuple[Later, ...] = ()
+    beside: tuple[Channel, ...] = (Channel.WEBHOOK,)
+    later: tuple[Channel, ...] = ()
 
     @property
     def is_about_booking(self) -> bool:
@@ -158,53 +173,84 @@ class NoticeRule:
     def at_once_among(self, enabled: Collection[Channel]) -> tuple[Channel, ...]:
         """Which of the enabled channels go out together.
 
-        Where all of them are switched off, the enabled fallback channels step in, so that nobody goes untold.
+        Where all of `at_once` are switched off, the enabled fallback channels step in, so that nobody goes untold.
         """
-        return tuple(c for c in self.at_once if c in enabled) or tuple(c for c in self.fallback if c in enabled)
+        people = tuple(c for c in self.at_once if c in enabled) or tuple(c for c in self.fallback if c in enabled)
+        return people + tuple(c for c in self.beside if c in enabled)
 
-    def plan(self, enabled: Collection[Channel]) -> tuple[Later, ...]:
+    def plan(self, enabled: Collection[Channel], louder_after: timedelta = LOUDER_AFTER) -> tuple[Later, ...]:
         """Which of the enabled channels go out and how long after the notice is made."""
         at_once = tuple(Later(channel, timedelta(0)) for channel in self.at_once_among(enabled))
-        return at_once + tuple(later for later in self.later if later.channel in enabled)
+        louder = [channel for channel in self.later if channel in enabled]
+        return at_once + tuple(Later(channel, louder_after * place) for place, channel in enumerate(louder, start=1))
 
     def instead_of(self, channel: Channel, enabled: Collection[Channel]) -> Channel | None:
-        """Which of the enabled channels steps in where that one failed for good, if any."""
-        plan = (*self.at_once, *self.fallback)
-        return next((other for other in plan if other in enabled and other is not channel), None)
+        """Which of the enabled channels steps in where that one failed for good, if any: the next one on the line.
+
+        What went out at once has had its turn. A channel that is planned for later only comes sooner. Nobody steps in
+        for what stands beside.
+        """
+        if channel in self.beside:
+            return None
+        at_once = self.at_once_among(enabled)
+        line = [each for each in (*self.fallback, *self.later) if each in enabled and each not in at_once]
+        place = line.index(channel) + 1 if channel in line else 0
+        return line[place] if place < len(line) else None
+
+    def others(self, channel: Channel, enabled: Collection[Channel]) -> tuple[Channel, ...]:
+        """The enabled channels that may also tell a person of this kind, at once or in the end."""
+        every = (*self.at_once, *self.beside, *self.fallback, *self.later)
+        return tuple(dict.fromkeys(c for c in every if c in enabled and c is not channel and c is not Channel.WEBHOOK))
 
 
 _BOTH = (Channel.EMAIL, Channel.SMS)
 _MAIL = (Channel.EMAIL,)
 _TEXT = (Channel.SMS,)
 _DAY = timedelta(hours=24)
-_LOUDER = (Later(Channel.WHATSAPP, timedelta(minutes=4)), Later(Channel.VOICE, timedelta(minutes=8)))
+_LOUDER = (Channel.WHATSAPP, Channel.VOICE)
+_PUSHED = (Channel.PUSH, Channel.WEBHOOK)  # what is lost when it is seen too late
+
+
+def _afterwards(urgency: Urgency, state: State) -> NoticeRule:
+    """What a final state has to say."""
+    return NoticeRule(urgency, _BOTH, (), (state,), Anchor.CREATED_AT, _DAY, beside=_PUSHED)
+
+
+def _own(urgency: Urgency, at_once: tuple[Channel, ...], valid_for: timedelta) -> NoticeRule:
+    """About no booking, so nothing of the driver's or the app's."""
+    return NoticeRule(urgency, at_once, (), (), Anchor.CREATED_AT, valid_for, beside=())
+
 
 NOTICE_RULES: Mapping[NoticeKind, NoticeRule] = MappingProxyType(
     {
         NoticeKind.BOOKING_CONFIRMED: NoticeRule(
             Urgency.SOON, _BOTH, (), (State.CONFIRMED, State.GRACE, State.ACTIVE), Anchor.ENDS_AT
         ),
-        NoticeKind.REMINDER: NoticeRule(Urgency.LATER, _MAIL, _TEXT, (State.CONFIRMED,), Anchor.STARTS_AT),
-        NoticeKind.SLOT_STARTED: NoticeRule(
-            Urgency.NOW, _BOTH, (), (State.GRACE,), Anchor.GRACE_ENDS_AT, later=_LOUDER
+        NoticeKind.REMINDER: NoticeRule(
+            Urgency.LATER, _MAIL, _TEXT, (State.CONFIRMED,), Anchor.STARTS_AT, beside=_PUSHED
         ),
-        NoticeKind.GRACE_ALERT: NoticeRule(Urgency.NOW, _TEXT, _MAIL, (State.GRACE,), Anchor.GRACE_ENDS_AT),
-        NoticeKind.GRACE_EXTENDED: NoticeRule(Urgency.NOW, _BOTH, (), (State.GRACE,), Anchor.GRACE_ENDS_AT),
+        NoticeKind.SLOT_STARTED: NoticeRule(
+            Urgency.NOW, _BOTH, (), (State.GRACE,), Anchor.GRACE_ENDS_AT, beside=_PUSHED, later=_LOUDER
+        ),
+        NoticeKind.GRACE_ALERT: NoticeRule(
+            Urgency.NOW, _TEXT, _MAIL, (State.GRACE,), Anchor.GRACE_ENDS_AT, beside=_PUSHED
+        ),
+        NoticeKind.GRACE_EXTENDED: NoticeRule(
+            Urgency.NOW, _BOTH, (), (State.GRACE,), Anchor.GRACE_ENDS_AT, beside=_PUSHED
+        ),
         NoticeKind.CHECKED_IN: NoticeRule(Urgency.SOON, _MAIL, _TEXT, (State.ACTIVE, State.COMPLETED), Anchor.ENDS_AT),
-        NoticeKind.SLOT_EXPIRED: NoticeRule(Urgency.SOON, _BOTH, (), (State.EXPIRED,), Anchor.CREATED_AT, _DAY),
-        NoticeKind.SLOT_VOIDED: NoticeRule(Urgency.SOON, _BOTH, (), (State.VOIDED,), Anchor.CREATED_AT, _DAY),
-        NoticeKind.BOOKING_CANCELLED: NoticeRule(Urgency.SOON, _BOTH, (), (State.CANCELLED,), Anchor.CREATED_AT, _DAY),
+        NoticeKind.SLOT_EXPIRED: _afterwards(Urgency.SOON, State.EXPIRED),
+        NoticeKind.SLOT_VOIDED: _afterwards(Urgency.SOON, State.VOIDED),
+        NoticeKind.BOOKING_CANCELLED: _afterwards(Urgency.SOON, State.CANCELLED),
         NoticeKind.BOOKING_COMPLETED: NoticeRule(
             Urgency.LATER, _MAIL, _TEXT, (State.COMPLETED,), Anchor.CREATED_AT, _DAY
         ),
-        NoticeKind.BOOKING_REINSTATED: NoticeRule(
-            Urgency.SOON, _BOTH, (), (State.REINSTATED,), Anchor.CREATED_AT, _DAY
-        ),
-        NoticeKind.DISPUTE_UPHELD: NoticeRule(Urgency.SOON, _BOTH, (), (State.EXPIRED,), Anchor.CREATED_AT, _DAY),
-        NoticeKind.SIGN_IN_CODE: NoticeRule(Urgency.NOW, (), (), (), Anchor.CREATED_AT, timedelta(minutes=10)),
-        NoticeKind.ALERT_RAISED: NoticeRule(Urgency.SOON, _MAIL, (), (), Anchor.CREATED_AT, _DAY),
-        NoticeKind.NO_SHOW_DIGEST: NoticeRule(Urgency.LATER, _MAIL, (), (), Anchor.CREATED_AT, _DAY),
-        NoticeKind.DISPUTE_OPENED: NoticeRule(Urgency.LATER, _MAIL, (), (), Anchor.CREATED_AT, _DAY),
+        NoticeKind.BOOKING_REINSTATED: _afterwards(Urgency.SOON, State.REINSTATED),
+        NoticeKind.DISPUTE_UPHELD: _afterwards(Urgency.SOON, State.EXPIRED),
+        NoticeKind.SIGN_IN_CODE: _own(Urgency.NOW, (), timedelta(minutes=10)),
+        NoticeKind.ALERT_RAISED: _own(Urgency.SOON, _MAIL, _DAY),
+        NoticeKind.NO_SHOW_DIGEST: _own(Urgency.LATER, _MAIL, _DAY),
+        NoticeKind.DISPUTE_OPENED: _own(Urgency.LATER, _MAIL, _DAY),
     }
 )
 """Every kind has exactly one rule. What a final state says stays true for a day after it was written."""

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from slotwatch.domain.lifecycle import Cause, State, Step
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import LOUDER_AFTER, Channel
 from slotwatch.engine.rules import plan_arrays, rule_arrays
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.database import CONNECTION_ERRORS
@@ -85,10 +85,17 @@ class AdvanceReport:
 class Advancer:
     """Runs `advance_due.sql` with the rules of the domain. Any number of them may run at once, on any machines."""
 
-    def __init__(self, settings: AdvanceSettings, channels: Collection[Channel], clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: AdvanceSettings,
+        channels: Collection[Channel],
+        clock: Clock,
+        *,
+        louder_after: timedelta = LOUDER_AFTER,
+    ) -> None:
         self.batch_size = settings.batch_size
         self._clock = clock
-        self._rules = {**rule_arrays(), **plan_arrays(channels)}
+        self._rules = {**rule_arrays(), **plan_arrays(channels, louder_after)}
 
     async def run_once(
         self, conn: Connection, *, ids: Sequence[int] | None = None, may_expire: bool = True

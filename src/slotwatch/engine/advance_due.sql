@@ -31,7 +31,15 @@ WITH clock AS MATERIALIZED (
      CROSS JOIN LATERAL (SELECT EXISTS (
            SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
             WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended')
-              AND d.state IN ('sent', 'delivered')) AS so) AS told
+              AND d.channel <> 'webhook' AND d.state IN ('sent', 'delivered'))
+           OR EXISTS (  -- the start may have arrived, and what is left of the grace did go out
+           SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
+            WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended') AND d.state = 'unknown'
+              AND d.channel <> 'webhook'
+              AND EXISTS (SELECT FROM notice AS a JOIN delivery AS e ON e.notice_id = a.id
+                           WHERE a.booking_id = b.id AND a.kind = 'grace_alert' AND e.channel <> 'webhook'
+                              AND e.state IN ('sent', 'delivered')))
+           AS so) AS told
       LEFT JOIN LATERAL (
            SELECT e.received_at, e.method FROM evidence AS e
             WHERE e.booking_id = b.id AND e.kind = 'check_in' AND e.valid
@@ -101,17 +109,20 @@ WITH clock AS MATERIALIZED (
            clock.now
       FROM moved, clock
         ON CONFLICT DO NOTHING
-    RETURNING id, kind, valid_until
+    RETURNING id, booking_id, kind, valid_until
 ), queued AS (
-    INSERT INTO delivery (notice_id, channel, state, error, urgency, next_attempt_at)
+    INSERT INTO delivery (notice_id, channel, state, error, urgency, vendor_id, station_id, slot_starts_at,
+                          next_attempt_at)
     SELECT noted.id, plan.channel,
            CASE WHEN noted.valid_until < clock.now THEN 'missed' ELSE 'pending' END,
            CASE WHEN noted.valid_until < clock.now THEN 'its time had passed before it was due' END,
-           plan.urgency, clock.now + plan.after
+           plan.urgency, b.vendor_id, b.station_id, b.starts_at, clock.now + plan.after
       FROM noted CROSS JOIN clock
+      JOIN booking AS b ON b.id = noted.booking_id  -- by its key: the planner takes moved for a few rows and would loop
       JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[], :plan_afters::interval[])
            AS plan(kind, channel, urgency, after)
              ON plan.kind = noted.kind AND (plan.after = interval '0' OR clock.now + plan.after < noted.valid_until)
+            AND (plan.channel <> 'push' OR has_browser(noted.booking_id))
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT id, entry, debit, credit, amount, currency, now FROM moved, clock

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from slotwatch.domain.lifecycle import STEP_RULES, Cause, State
-from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind
+from slotwatch.domain.notices import LOUDER_AFTER, NOTICE_RULES, Channel, NoticeKind
 from slotwatch.engine.rules import plan_arrays
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.statements import Connection, Statement, load_sql
@@ -57,10 +57,10 @@ class AuditReport:
 class Auditor:
     """Runs `audit.sql`; the rules are those of the engine."""
 
-    def __init__(self, channels: Collection[Channel], clock: Clock) -> None:
+    def __init__(self, channels: Collection[Channel], clock: Clock, *, louder_after: timedelta = LOUDER_AFTER) -> None:
         self._clock = clock
         self._arrays: dict[str, list[Any]] = {
-            **plan_arrays(channels),
+            **plan_arrays(channels, louder_after),
             **_told_arrays(),
             "rule_steps": [rule.step.value for rule in STEP_RULES],
             "rule_from": [rule.state.value for rule in STEP_RULES],

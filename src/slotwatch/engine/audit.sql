@@ -43,16 +43,19 @@ WITH clock AS MATERIALIZED (
     INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)
     SELECT booking_id, kind, '', epoch, valid_until, now FROM untold CROSS JOIN clock
         ON CONFLICT DO NOTHING
-    RETURNING id, kind, valid_until
+    RETURNING id, booking_id, kind, valid_until
 ), queued AS (
-    INSERT INTO delivery (notice_id, channel, state, error, urgency, next_attempt_at)
+    INSERT INTO delivery (notice_id, channel, state, error, urgency, vendor_id, station_id, slot_starts_at,
+                          next_attempt_at)
     SELECT w.id, plan.channel, CASE WHEN w.valid_until < clock.now THEN 'missed' ELSE 'pending' END,
            CASE WHEN w.valid_until < clock.now THEN 'its time had passed before it was found missing' END,
-           plan.urgency, clock.now + plan.after
+           plan.urgency, b.vendor_id, b.station_id, b.starts_at, clock.now + plan.after
       FROM written AS w CROSS JOIN clock
+      JOIN booking AS b ON b.id = w.booking_id
       JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_urgencies::smallint[], :plan_afters::interval[])
            AS plan(kind, channel, urgency, after)
              ON plan.kind = w.kind AND (plan.after = interval '0' OR clock.now + plan.after < w.valid_until)
+            AND (plan.channel <> 'push' OR has_browser(w.booking_id))
 )
 SELECT (SELECT now FROM clock) AS now, (SELECT found FROM overdue) AS overdue, (SELECT latest FROM overdue) AS latest,
        (SELECT count(*) FROM put_back) AS stray, (SELECT count(*) FROM written) AS untold,

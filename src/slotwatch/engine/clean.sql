@@ -13,7 +13,10 @@ WITH clock AS MATERIALIZED (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT id, 'forfeited', 'forfeit', 'vendor', amount, currency, now FROM final CROSS JOIN clock WHERE amount > 0
 ), missed AS (
-    UPDATE delivery AS d SET state = 'missed', error = coalesce(d.error, 'its time had passed before it could be sent')
+    UPDATE delivery AS d
+       SET state = CASE WHEN d.handed_over IS NULL THEN 'missed' ELSE 'unknown' END,
+           error = coalesce(d.error, CASE WHEN d.handed_over IS NULL THEN 'its time had passed before it could be sent'
+                                          ELSE 'handed over, and the answer was lost: it may have arrived' END)
       FROM notice AS n CROSS JOIN clock
      WHERE n.id = d.notice_id AND d.state = 'pending' AND d.next_attempt_at < clock.now
        AND n.valid_until < clock.now - interval '60 seconds'
@@ -26,8 +29,14 @@ WITH clock AS MATERIALIZED (
     DELETE FROM heartbeat USING clock WHERE beat_at < clock.now - interval '1 hour' RETURNING instance
 ), audits AS (
     DELETE FROM audit_run USING clock WHERE at < clock.now - interval '7 days' RETURNING id
+), stale AS (  -- a change of the board is kept from one cleaning to the next but one
+    DELETE FROM board_change WHERE stale
+), ageing AS (
+    UPDATE board_change SET stale = true WHERE NOT stale
 ), receipts AS (
     DELETE FROM receipt USING clock WHERE at < clock.now - interval '30 days'
+), told AS (
+    DELETE FROM recipient_day USING clock WHERE day < (clock.now AT TIME ZONE 'UTC')::date - 1
 ), codes AS (  -- what a code was told by; the code itself was of use for minutes
     DELETE FROM notice USING clock
      WHERE booking_id IS NULL AND kind = 'sign_in_code' AND valid_until < clock.now - interval '1 day'

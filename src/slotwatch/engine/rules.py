@@ -1,11 +1,12 @@
 """The tables of the domain as the parallel arrays that `advance_due.sql` takes."""
 
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Any
 
 from slotwatch.domain.lifecycle import STEP_RULES, StepRule
 from slotwatch.domain.money import SETTLEMENTS
-from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind
+from slotwatch.domain.notices import LOUDER_AFTER, NOTICE_RULES, Channel, NoticeKind
 
 __all__ = ["plan_arrays", "rule_arrays"]
 
@@ -34,10 +35,12 @@ def rule_arrays() -> dict[str, list[Any]]:
     return {name: [column(rule) for rule in STEP_RULES] for name, column in _RULE_COLUMNS.items()}
 
 
-def plan_arrays(channels: Collection[Channel]) -> dict[str, list[Any]]:
+def plan_arrays(channels: Collection[Channel], louder_after: timedelta = LOUDER_AFTER) -> dict[str, list[Any]]:
     """Which kinds go out on which of the enabled channels, and how long after, one entry per kind and channel."""
     plan = [
-        (kind.value, int(rule.urgency), later) for kind, rule in NOTICE_RULES.items() for later in rule.plan(channels)
+        (kind.value, int(rule.urgency), later)
+        for kind, rule in NOTICE_RULES.items()
+        for later in rule.plan(channels, louder_after)
     ]
     return {
         "plan_kinds": [kind for kind, _, _ in plan],

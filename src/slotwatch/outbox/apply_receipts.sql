@@ -1,7 +1,7 @@
 -- name: apply_receipts: note what providers report of deliveries, in any order and however often; :waiting of those that
 -- came before their delivery was on record are looked at again.
 -- guard: an event counts once (receipt_pkey); a delivery's rank only rises, judged on the row as it is when it is
--- written: pending < sent < failed, missed and the like < delivered.
+-- written: pending, unknown < sent < failed, missed and the like < delivered.
 -- index: receipt_waiting_idx, delivery_message_idx, delivery_pkey. A key finds a delivery whose answer was lost, but
 -- where that delivery has another message by now, a failure of the lost one does not count; e-mail has one id for us
 -- and another for reports.
@@ -56,18 +56,34 @@ WITH reported AS MATERIALIZED (
            sent_at = coalesce(d.sent_at, :now)
       FROM best
      WHERE d.notice_id = best.of_notice AND d.channel = best.of_channel
-       AND CASE d.state WHEN 'pending' THEN 0 WHEN 'sent' THEN 1 WHEN 'delivered' THEN 3 ELSE 2 END < best.rank
-    RETURNING d.notice_id, d.channel, d.state, d.urgency
-), opened AS (  -- delivery, not only sending, failed: the next channel of the kind's plan
-    INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)
-    SELECT risen.notice_id, plan.fallback, 'pending', risen.urgency, :now
+       AND CASE d.state WHEN 'pending' THEN 0 WHEN 'unknown' THEN 0 WHEN 'sent' THEN 1 WHEN 'delivered' THEN 3 ELSE 2 END
+           < best.rank
+    RETURNING d.notice_id, d.channel, d.state, d.urgency, d.vendor_id, d.station_id, d.slot_starts_at
+), next AS (  -- delivery, not only sending, failed: the next channel of the kind's plan
+    SELECT risen.*, plan.fallback
       FROM risen
       JOIN notice AS n ON n.id = risen.notice_id
       JOIN unnest(:plan_kinds::text[], :plan_channels::text[], :plan_fallbacks::text[])
            AS plan(kind, channel, fallback) ON plan.kind = n.kind AND plan.channel = risen.channel
      WHERE risen.state = 'failed' AND n.valid_until > :now
+), opened AS (  -- NOT EXISTS: as in record_outcomes, nobody waits for a row that is there
+    INSERT INTO delivery (notice_id, channel, state, urgency, vendor_id, station_id, slot_starts_at, next_attempt_at)
+    SELECT notice_id, fallback, 'pending', urgency, vendor_id, station_id, slot_starts_at, :now
+      FROM next
+     WHERE NOT EXISTS (SELECT FROM delivery AS d WHERE d.notice_id = next.notice_id AND d.channel = next.fallback)
+     ORDER BY notice_id, fallback
         ON CONFLICT DO NOTHING
     RETURNING notice_id
+), hurried AS (  -- a channel that is planned for later comes now, where no other one is on its way or there
+    UPDATE delivery AS d SET next_attempt_at = :now
+      FROM next AS w
+     WHERE d.notice_id = w.notice_id AND d.channel = w.fallback
+       AND d.state = 'pending' AND d.lease = 0 AND d.next_attempt_at > :now
+       AND NOT EXISTS (SELECT FROM delivery AS o
+                        WHERE o.notice_id = w.notice_id AND o.channel NOT IN (w.channel, w.fallback, 'webhook')
+                          AND (o.state IN ('sent', 'delivered')
+                               OR o.state = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= :now)))
+    RETURNING d.notice_id
 ), suppressed AS (
     INSERT INTO suppression (channel, address, reason, at)
     SELECT DISTINCT ON (of_channel, address) of_channel, address, coalesce(error, 'reported by ' || provider), :now
@@ -76,5 +92,5 @@ WITH reported AS MATERIALIZED (
     RETURNING channel
 )
 SELECT (SELECT count(*) FROM arrived) AS arrived, (SELECT count(*) FROM known) AS known,
-       (SELECT count(*) FROM risen) AS risen, (SELECT count(*) FROM opened) AS opened,
+       (SELECT count(*) FROM risen) AS risen, (SELECT count(*) FROM opened) + (SELECT count(*) FROM hurried) AS opened,
        (SELECT count(*) FROM suppressed) AS suppressed

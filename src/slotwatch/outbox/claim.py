@@ -1,22 +1,40 @@
 """A leased delivery with everything that is needed to judge, compose and send it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.money import Money, PaymentStatus
-from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind, NoticeRule
+from slotwatch.domain.notices import NOTICE_RULES, PAID_CHANNELS, Channel, NoticeKind, NoticeRule, Urgency
 from slotwatch.domain.quiet_hours import QuietHours
 from slotwatch.domain.terms import Terms
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.statements import Connection, load_sql
 
-__all__ = ["Claimed", "claim"]
+__all__ = ["OPERATORS_APP", "Claimed", "PaidToday", "claim"]
+
+OPERATORS_APP = "app"
+"""Stands for the address of the operator's app, which is a setting."""
 
 _CLAIM = load_sql(__package__, "claim_deliveries.sql")
+
+
+@dataclass(frozen=True)
+class PaidToday:
+    """Paid messages to one address, and what the vendor's cost; `cap` is the vendor's own limit for a day.
+
+    `spent` is on record; the cost of `going` more is not yet.
+    """
+
+    messages: int
+    spent: int
+    going: int
+    cap: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +50,9 @@ class Claimed:
     occasion: str
     valid_until: datetime
     claimed_at: datetime
+    handed_over: int | None = None  # an earlier lease under which a provider was given it, and no answer is on record
+    turn: int = 0  # the vendor whose turn it was
+    before: tuple[int, int] = (0, 0)  # how many of this claim go to the same address, are of the same vendor
     facts: Mapping[str, Any]  # the booking with its station, connector and driver, as the claim statement names them
 
     @property
@@ -57,13 +78,56 @@ class Claimed:
     @property
     def address(self) -> str | None:
         """Where this channel reaches the person, if it does."""
-        address: str | None = self.facts["email" if self.channel is Channel.EMAIL else "phone"]
+        return self.address_on(self.channel)
+
+    def address_on(self, channel: Channel) -> str | None:
+        """Where that channel reaches the person, if it does."""
+        address: str | None
+        match channel:
+            case Channel.EMAIL:
+                address = self.facts["email"]
+            case Channel.PUSH:
+                address = next(iter(self.facts.get("browsers") or ()), None)
+            case Channel.WEBHOOK:
+                address = OPERATORS_APP
+            case _:
+                address = self.facts["phone"]
         return address
 
     @property
+    def is_verified(self) -> bool:
+        """Whether the person proved that this address is theirs; who is told of no booking is named by ourselves."""
+        if self.channel is Channel.PUSH:
+            return True  # the browser itself asked for it, signed in
+        proof = "email_verified_at" if self.channel is Channel.EMAIL else "phone_verified_at"
+        is_proved = self.channel in (Channel.PUSH, Channel.WEBHOOK) or self.facts.get(proof) is not None
+        return is_proved or not self.rule.is_about_booking
+
+    def has_other_way(self, enabled: Collection[Channel]) -> bool:
+        """Whether this kind also goes out on another enabled channel that the person can be reached on."""
+        cut_off = self.facts.get("suppressed_on") or ()
+        return any(
+            other.value not in cut_off and self.address_on(other) and self._is_on(other)
+            for other in self.rule.others(self.channel, enabled)
+        )
+
+    @property
     def suppressible(self) -> str | None:
-        """The address as suppressions name it: e-mail in lower case."""
-        return self.address.lower() if self.address and self.channel is Channel.EMAIL else self.address
+        """The address as what must not be used again is named: e-mail in lower case, a browser by its endpoint."""
+        match self.channel:
+            case Channel.EMAIL:
+                return self.address and self.address.lower()
+            case Channel.PUSH:
+                return self.address and str(json.loads(self.address)["endpoint"])
+            case Channel.WEBHOOK:
+                return None  # only the operator can tell it to be quiet
+            case _:
+                return self.address
+
+    @property
+    def has_another_browser(self) -> bool:
+        """Whether a push message could go to an older browser of the driver."""
+        return self.channel is Channel.PUSH and len(self.facts["browsers"] or ()) > 1
 
     @property
     def arrived_by(self) -> str | None:
@@ -80,7 +144,17 @@ class Claimed:
     @property
     def is_wanted(self) -> bool:
         """Whether the driver left this channel switched on."""
-        return bool(self.facts["preferences"].get("channels", {}).get(self.channel.value, True))
+        return self._is_on(self.channel)
+
+    def _is_on(self, channel: Channel) -> bool:
+        return bool(self.facts["preferences"].get("channels", {}).get(channel.value, True))
+
+    @property
+    def paid_today(self) -> PaidToday:
+        """What was paid for today (UTC); what goes before it in the same claim comes on top."""
+        facts, (to_address, of_vendor) = self.facts, self.before
+        messages = (facts.get("told_today") or 0) + to_address
+        return PaidToday(messages, facts.get("spent_today") or 0, of_vendor, facts.get("spend_cap"))
 
     @property
     def quiet_until(self) -> datetime | None:
@@ -112,11 +186,29 @@ class Claimed:
         return Terms.from_dict(self.facts["terms"])
 
 
-async def claim(conn: Connection, clock: Clock, channel: Channel, *, limit: int, lease_for: timedelta) -> list[Claimed]:
-    """Lease up to `limit` deliveries of one channel, the most urgent first; they are due again when it lapses."""
-    rows = await _CLAIM.fetch(conn, now=clock.fixed, channel=channel, limit=limit, lease_for=lease_for)
-    return [
-        Claimed(
+async def claim(
+    conn: Connection, clock: Clock, channel: Channel, *, limit: int, lease_for: timedelta, last: int = -1
+) -> list[Claimed]:
+    """Lease up to `limit` deliveries of one channel, the most urgent first; they are due again when it lapses.
+
+    They are of one urgency; vendors take turns, beginning after vendor `last`. Fewer than `limit` does not mean that
+    nothing else waits; none does.
+    """
+    rows = await _CLAIM.fetch(
+        conn,
+        now=clock.fixed,
+        channel=channel,
+        limit=limit,
+        lease_for=lease_for,
+        last=last,
+        least_urgent=int(max(Urgency)),
+        paid_channels=sorted(PAID_CHANNELS),
+    )
+    addresses: Counter[str | None] = Counter()
+    vendors: Counter[int] = Counter()
+    batch = []
+    for row in rows:
+        delivery = Claimed(
             notice_id=row["notice_id"],
             channel=Channel(row["channel"]),
             lease=row["lease"],
@@ -126,7 +218,13 @@ async def claim(conn: Connection, clock: Clock, channel: Channel, *, limit: int,
             occasion=row["occasion"],
             valid_until=row["valid_until"],
             claimed_at=row["now"],
+            handed_over=row["handed_over"],
+            turn=row["turn"],
             facts=row,
         )
-        for row in rows
-    ]
+        if channel in PAID_CHANNELS:
+            delivery = replace(delivery, before=(addresses[delivery.address], vendors[delivery.turn]))
+            addresses[delivery.address] += 1
+            vendors[delivery.turn] += 1
+        batch.append(delivery)
+    return batch

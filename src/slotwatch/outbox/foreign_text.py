@@ -17,8 +17,11 @@ def visible(text: str, longest: int) -> str:
     >>> visible("Har\\r\\nbour\\u202e 1\\x07", 40)
     'Har bour 1'
     """
+    text = text[: 8 * longest]
+    if text.isprintable():  # nearly always
+        return cut(" ".join(text.split()), longest)
     kept = []
-    for character in text[: 8 * longest]:
+    for character in text:
         category = unicodedata.category(character)
         if category in _BREAKING:
             kept.append(" ")

@@ -1,4 +1,4 @@
-"""Signed words in links of messages: they open one booking's countdown and calendar file, and nothing else."""
+"""Signed words in links of messages, each for one booking and one purpose: to look at it, or to check in to it."""
 
 import base64
 import hashlib
@@ -10,10 +10,17 @@ from slotwatch.domain.ids import booking_ref, parse_booking_ref
 __all__ = ["NoticeTokens"]
 
 _SIGNATURE_BYTES = 12
+_LOOK = b"slotwatch notice "
+_CHECK_IN = b"slotwatch check-in "
 
 
 class NoticeTokens:
-    """Makes and reads tokens with a key that every process shares. A token names a booking and changes nothing."""
+    """Makes and reads tokens with a key that every process shares.
+
+    The token of a notice opens a booking's countdown and calendar file. The token of a check-in lets whoever holds the
+    message check its driver in, in time, and nothing else: programs that follow links in mails change nothing, for it
+    takes a button to be pressed. Neither is good for the other's purpose.
+    """
 
     def __init__(self, key: bytes) -> None:
         if len(key) < 32:
@@ -23,15 +30,27 @@ class NoticeTokens:
     def token(self, booking_id: int) -> str:
         """Such as `BK-6K16K6G00000.q1w2…`."""
         ref = booking_ref(booking_id)
-        return f"{ref}.{self._signature(ref)}"
+        return f"{ref}.{self._signature(_LOOK, ref)}"
 
     def booking_id(self, token: str) -> int:
         """The booking of a token that we made. Raises NotFound for any other."""
         ref, _, signature = token.partition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(ref).encode()):
+        if not hmac.compare_digest(signature.encode(), self._signature(_LOOK, ref).encode()):
             raise NotFound
         return parse_booking_ref(ref)
 
-    def _signature(self, ref: str) -> str:
-        digest = hmac.digest(self._key, b"slotwatch notice " + ref.encode(), hashlib.sha256)
+    def check_in_token(self, booking_id: int) -> str:
+        """As `token`, to check in with."""
+        ref = booking_ref(booking_id)
+        return f"{ref}.{self._signature(_CHECK_IN, ref)}"
+
+    def booking_to_check_in(self, token: str) -> int:
+        """The booking of a `check_in_token` that we made. Raises NotFound for any other."""
+        ref, _, signature = token.partition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature(_CHECK_IN, ref).encode()):
+            raise NotFound
+        return parse_booking_ref(ref)
+
+    def _signature(self, purpose: bytes, ref: str) -> str:
+        digest = hmac.digest(self._key, purpose + ref.encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest[:_SIGNATURE_BYTES]).decode()

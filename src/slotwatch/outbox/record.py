@@ -3,24 +3,54 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from slotwatch.domain.notices import Channel
+from slotwatch.domain.notices import Channel, DeliveryState
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.verdict import Verdict
-from slotwatch.storage.statements import Connection, load_sql
+from slotwatch.storage.statements import Connection, Statement, load_sql
 
-__all__ = ["record"]
+__all__ = ["hand_over", "record"]
 
 _RECORD = load_sql(__package__, "record_outcomes.sql")
+# Durable before the provider is asked: a row whose answer never came may have arrived. Same order as everywhere.
+_HAND_OVER = Statement(
+    "UPDATE delivery AS d SET handed_over = d.lease FROM unnest(:notice_ids::bigint[], :leases::int[]) AS o(id, lease)"
+    " WHERE d.notice_id = o.id AND d.channel = :channel AND d.lease = o.lease AND d.state = 'pending'"
+    " RETURNING d.notice_id"
+)
+_IS_PAID_FOR = (DeliveryState.SENT, DeliveryState.UNKNOWN)
+
+
+async def hand_over(conn: Connection, channel: Channel, deliveries: Sequence[Claimed]) -> set[int]:
+    """Note that a provider is about to be given these; the notices of those that are still ours and still wait."""
+    mine = sorted(deliveries, key=lambda delivery: delivery.notice_id)
+    rows = await _HAND_OVER.fetch(
+        conn,
+        channel=channel,
+        notice_ids=[delivery.notice_id for delivery in mine],
+        leases=[delivery.lease for delivery in mine],
+    )
+    return {row["notice_id"] for row in rows}
 
 
 async def record(
-    conn: Connection, channel: Channel, provider: str, results: Sequence[tuple[Claimed, Verdict]], at: datetime
+    conn: Connection,
+    channel: Channel,
+    provider: str,
+    results: Sequence[tuple[Claimed, Verdict]],
+    at: datetime,
+    *,
+    cost: int | None = None,
 ) -> int:
-    """Write them in one statement. How many were still ours; the others belong to a later lease."""
+    """Write them in one statement. How many were still ours; the others belong to a later lease.
+
+    `cost` of a message, in minor units, makes what was sent count towards the caps; None: it costs nothing.
+    """
+    results = sorted(results, key=lambda result: result[0].notice_id)
     rows = await _RECORD.fetch(
         conn,
         channel=channel,
         at=at,
+        cost=cost or 0,
         notice_ids=[delivery.notice_id for delivery, _ in results],
         leases=[delivery.lease for delivery, _ in results],
         states=[verdict.state for _, verdict in results],
@@ -30,8 +60,11 @@ async def record(
         errors=[verdict.error for _, verdict in results],
         faults=[verdict.fault for _, verdict in results],
         fallbacks=[verdict.fallback for _, verdict in results],
-        fallback_urgencies=[int(delivery.rule.urgency) for delivery, _ in results],
         providers=[verdict.provider or provider for _, verdict in results],
         suppressions=[delivery.suppressible if verdict.suppress else None for delivery, verdict in results],
+        paid_to=[
+            delivery.address if cost is not None and verdict.state in _IS_PAID_FOR else None
+            for delivery, verdict in results
+        ],
     )
     return len(rows)

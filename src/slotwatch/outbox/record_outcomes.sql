@@ -1,42 +1,68 @@
--- name: record_outcomes: write what became of leased deliveries, each try as an attempt; open fallback deliveries and
--- note addresses that must not be used again.
--- guard: the lease is still ours; a late writer changes nothing, but its try stays on record.
--- index: delivery_pkey, notice_pkey, booking_pkey
+-- name: record_outcomes: write what became of leased deliveries, each try as an attempt; open fallback deliveries, note
+-- addresses that must not be used again, and count what was paid for.
+-- guard: the lease is still ours; a late writer changes nothing, but its try stays on record. Rows are written in the
+-- order of their notices, as everywhere, and no insert waits for a row that is there: two senders cannot lock each other up.
+-- index: delivery_pkey, spend_pkey, recipient_day_pkey
 WITH outcome AS (
     SELECT * FROM unnest(
         :notice_ids::bigint[], :leases::int[], :states::text[], :next_attempts::timestamptz[], :tries::text[],
-        :message_ids::text[], :errors::text[], :faults::smallint[], :fallbacks::text[], :fallback_urgencies::smallint[],
-        :providers::text[], :suppressions::text[]
-    ) AS o(notice_id, lease, state, next_attempt_at, try, message_id, error, fault, fallback, urgency, provider, suppress)
+        :message_ids::text[], :errors::text[], :faults::smallint[], :fallbacks::text[], :providers::text[],
+        :suppressions::text[], :paid_to::text[]
+    ) AS o(notice_id, lease, state, next_attempt_at, try, message_id, error, fault, fallback, provider, suppress, paid_to)
 ), written AS (
     UPDATE delivery AS d
        SET state = o.state,
            next_attempt_at = coalesce(o.next_attempt_at, d.next_attempt_at),
            attempts = d.attempts + (o.try IS NOT NULL)::int,
            faults = d.faults + o.fault,
+           handed_over = NULL,
            provider = coalesce(CASE WHEN o.try IS NOT NULL THEN o.provider END, d.provider),
            provider_message_id = coalesce(o.message_id, d.provider_message_id),
            error = o.error,
-           sent_at = CASE WHEN o.state = 'sent' THEN :at::timestamptz END,
-           vendor_id = b.vendor_id,  -- the slot that it was about: else a trigger would look it up, row by row
-           station_id = b.station_id,
-           slot_starts_at = b.starts_at
+           sent_at = CASE WHEN o.state = 'sent' THEN :at::timestamptz END
       FROM outcome AS o
-      JOIN notice AS n ON n.id = o.notice_id
-      LEFT JOIN booking AS b ON b.id = n.booking_id
      WHERE d.notice_id = o.notice_id AND d.channel = :channel AND d.lease = o.lease AND d.state = 'pending'
-    RETURNING d.notice_id, o.fallback, o.urgency
+    RETURNING d.notice_id, d.urgency, d.vendor_id, d.station_id, d.slot_starts_at, o.fallback, o.paid_to
 ), tried AS (
     INSERT INTO attempt (notice_id, channel, lease, outcome, provider, provider_message_id, error, at)
     SELECT notice_id, :channel, lease, try, provider, message_id, error, :at FROM outcome WHERE try IS NOT NULL
         ON CONFLICT DO NOTHING
-), fallen_back AS (
-    INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)
-    SELECT notice_id, fallback, 'pending', urgency, :at FROM written WHERE fallback IS NOT NULL
+), fallen_back AS (  -- NOT EXISTS: a conflicting insert would wait for whoever writes that row, who may wait for us
+    INSERT INTO delivery (notice_id, channel, state, urgency, vendor_id, station_id, slot_starts_at, next_attempt_at)
+    SELECT w.notice_id, w.fallback, 'pending', w.urgency, w.vendor_id, w.station_id, w.slot_starts_at, :at
+      FROM written AS w
+     WHERE w.fallback IS NOT NULL
+       AND NOT EXISTS (SELECT FROM delivery AS d WHERE d.notice_id = w.notice_id AND d.channel = w.fallback)
+     ORDER BY w.notice_id
         ON CONFLICT DO NOTHING
+), hurried AS (  -- a channel that is planned for later comes now, where no other one is on its way or there
+    UPDATE delivery AS d SET next_attempt_at = :at
+      FROM written AS w
+     WHERE d.notice_id = w.notice_id AND d.channel = w.fallback
+       AND d.state = 'pending' AND d.lease = 0 AND d.next_attempt_at > :at
+       AND NOT EXISTS (SELECT FROM delivery AS o
+                        WHERE o.notice_id = w.notice_id AND o.channel NOT IN (:channel, w.fallback, 'webhook')
+                          AND (o.state IN ('sent', 'delivered')
+                               OR o.state = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= :at)))
 ), suppressed AS (  -- the provider says that this address must not be used again
     INSERT INTO suppression (channel, address, reason, at)
-    SELECT :channel, suppress, coalesce(error, 'refused'), :at FROM outcome WHERE suppress IS NOT NULL
+    SELECT DISTINCT ON (suppress) :channel, suppress, coalesce(error, 'refused'), :at
+      FROM outcome WHERE suppress IS NOT NULL AND :channel <> 'push' ORDER BY suppress
         ON CONFLICT DO NOTHING
+), gone AS (  -- a browser that is no longer subscribed
+    UPDATE push_subscription AS p SET gone_at = :at
+      FROM outcome
+     WHERE :channel = 'push' AND p.endpoint = outcome.suppress AND p.gone_at IS NULL
+), spent AS (
+    INSERT INTO spend AS s (vendor_id, day, channel, messages, amount)
+    SELECT vendor_id, (:at AT TIME ZONE 'UTC')::date, :channel, count(*), count(*) * :cost::bigint
+      FROM written WHERE paid_to IS NOT NULL GROUP BY vendor_id ORDER BY vendor_id
+        ON CONFLICT (vendor_id, day, channel)
+        DO UPDATE SET messages = s.messages + excluded.messages, amount = s.amount + excluded.amount
+), counted AS (
+    INSERT INTO recipient_day AS r (address, day, messages)
+    SELECT paid_to, (:at AT TIME ZONE 'UTC')::date, count(*)
+      FROM written WHERE paid_to IS NOT NULL GROUP BY paid_to ORDER BY paid_to
+        ON CONFLICT (address, day) DO UPDATE SET messages = r.messages + excluded.messages
 )
 SELECT notice_id FROM written

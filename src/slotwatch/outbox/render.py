@@ -3,14 +3,17 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup
 
 from slotwatch.channels.channel import Message
 from slotwatch.domain.ids import ref
-from slotwatch.domain.notices import Urgency
+from slotwatch.domain.notices import Channel, Urgency
 from slotwatch.locale.catalogues import LANGUAGES, Language, best_language, language
+from slotwatch.outbox.app_facts import app_facts
 from slotwatch.outbox.calendar import calendar_part
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.foreign_text import visible
@@ -33,21 +36,28 @@ class Renderer:
     """Makes messages. Build one at start: it reads, checks and compiles every template.
 
     Without `tokens` mails have neither countdown picture nor calendar link. `organizer` is the address that calendar
-    entries come from. Raises TemplateFault with file and line of each fault in the operator's own templates.
+    entries come from, `app_url` where the operator's own app listens. Raises TemplateFault with file and line of each
+    fault in the operator's own templates.
     """
 
     def __init__(
-        self, settings: TemplateSettings | None = None, *, tokens: NoticeTokens | None = None, organizer: str = ""
+        self,
+        settings: TemplateSettings | None = None,
+        *,
+        tokens: NoticeTokens | None = None,
+        organizer: str = "",
+        app_url: str | None = None,
     ) -> None:
         self._wording = Wording((settings or TemplateSettings()).folder)
         self._tokens = tokens
         self._organizer = organizer
+        self._app_url = app_url
         if self._wording.folder is not None:
             self._try_out()
 
     def message(self, delivery: Claimed, frontend_url: str) -> Message:
         """The message for one delivery. Links lead to `frontend_url`."""
-        address = delivery.address
+        address = self._app_url if delivery.channel is Channel.WEBHOOK else delivery.address
         assert address is not None, "before_sending refuses deliveries without an address"
         return self.message_to(address, self.telling(delivery, frontend_url))
 
@@ -71,11 +81,15 @@ class Renderer:
                     "calendar": calendar_part(telling, organizer=self._organizer, attendee=address),
                 }
             case "push":
-                texts = {"subject": self.subject(telling), "text": self.push(telling)}
+                texts = {"subject": self._push_title(telling), "text": self.push(telling)}
             case "voice":
                 texts = {"subject": None, "text": self.sms(telling, spoken=True)}
             case "webhook":
-                texts = {"subject": self.subject(telling), "text": self.sms(telling)}
+                texts = {
+                    "subject": self.subject(telling),
+                    "text": self.sms(telling, spoken=True),
+                    "facts": app_facts(delivery),
+                }
             case _:
                 texts = {"subject": None, "text": self.sms(telling)}
         return Message(
@@ -105,6 +119,12 @@ class Renderer:
     def push(self, telling: Telling) -> str:
         """One line for a lock screen."""
         return visible(self._filled(Part.PUSH, telling), _LONGEST_SUBJECT)
+
+    def _push_title(self, telling: Telling) -> str:
+        """Where, since the text says what."""
+        if telling.delivery.state is None:
+            return self.subject(telling)
+        return f"{VALUES['station'](telling)} \u00b7 {VALUES['connector'](telling)}"
 
     def sms(self, telling: Telling, *, spoken: bool = False) -> str:
         """At most two segments; `spoken` leaves the link out."""
@@ -152,14 +172,20 @@ class Renderer:
                         raise TemplateFault([self._wording.fault(error, compiled)]) from error
 
 
-def _words(spoken: Language, *, html: bool) -> dict[str, Callable[..., str]]:
+@cache
+def _words(spoken: Language, *, html: bool) -> Mapping[str, Callable[..., str]]:
     """What `{% trans %}` calls. A translation is ours and may be trusted; the values in it are escaped."""
     mark: Callable[[str], str] = Markup if html else str
+    whole: dict[str, str] = {}  # those without values, of which the templates have so many and no more
 
     def gettext(message: str, /, **values: Any) -> str:
-        return mark(spoken.gettext(message)) % values
+        if values:
+            return mark(spoken.gettext(message)) % values
+        if message not in whole:
+            whole[message] = mark(spoken.gettext(message)) % {}
+        return whole[message]
 
     def ngettext(one: str, many: str, count: int, /, **values: Any) -> str:
         return mark(spoken.ngettext(one, many, count)) % {"num": count, **values}
 
-    return {"gettext": gettext, "ngettext": ngettext}
+    return MappingProxyType({"gettext": gettext, "ngettext": ngettext})

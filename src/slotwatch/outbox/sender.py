@@ -12,12 +12,13 @@ import structlog
 from slotwatch.channels import Channel as Provider
 from slotwatch.channels import Message
 from slotwatch.domain.errors import Unavailable
-from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.domain.notices import PAID_CHANNELS, Channel, DeliveryState
 from slotwatch.outbox.claim import Claimed, claim
 from slotwatch.outbox.compose import compose
+from slotwatch.outbox.handover import HandOver
 from slotwatch.outbox.record import record
-from slotwatch.outbox.settings import SenderSettings
-from slotwatch.outbox.verdict import Verdict, after_fault, after_try, before_sending
+from slotwatch.outbox.settings import CapSettings, SenderSettings
+from slotwatch.outbox.verdict import Verdict, after_fault, after_silence, after_try, before_sending
 from slotwatch.storage.clock import Clock, monotonic
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
 from slotwatch.storage.statements import Statement
@@ -32,6 +33,7 @@ _STATE = Statement(
 )
 _FRESH_SECONDS = 1.0  # a claim older than this is looked at again before it is sent
 _POLL = timedelta(seconds=1)
+_NO_CAPS = CapSettings()
 _LONGEST_RECONNECT_PAUSE = 5.0
 
 
@@ -60,6 +62,7 @@ class Sender:
         *,
         enabled: Collection[Channel],
         frontend_url: str,
+        caps: CapSettings = _NO_CAPS,
         write: Callable[[Claimed, str], Message] = compose,
     ) -> None:
         self.channel = Channel(provider.name)
@@ -70,9 +73,16 @@ class Sender:
         self._settings = settings
         self._enabled = frozenset(enabled)
         self._frontend_url = frontend_url
+        self._caps = caps
+        is_paid = self.channel in PAID_CHANNELS and provider.provider != "inbox"
+        self._cost = caps.cost(self.channel) if is_paid else None
         self._write = write
         self._stop = asyncio.Event()
+        # As many again are made ready while others are with the provider, so that it never waits for us.
+        self._ready = asyncio.Semaphore(2 * provider.concurrency)
         self._slots = asyncio.Semaphore(provider.concurrency)
+        self._handed_over = HandOver(database, self.channel)
+        self._last_turn = -1
         self._random = random.Random()  # noqa: S311  # jitter, not a secret
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -84,20 +94,20 @@ class Sender:
             lane = asyncio.create_task(self.run_once())
             lanes.add(lane)
             try:
-                full = await self._settled(lanes, lane)
+                busy = await self._settled(lanes, lane)
                 pause = 0.1
             except (Unavailable, *CONNECTION_ERRORS, asyncpg.PostgresError) as error:
                 _log.warning("the database is in trouble, trying again", action="outbox_waits", error=str(error))
                 pause = min(pause * 2, _LONGEST_RECONNECT_PAUSE)
                 await self._clock.wait(timedelta(seconds=pause * (0.5 + self._random.random() / 2)), stop)
                 continue
-            if not full and not stop.is_set():
+            if not busy and not stop.is_set():
                 await self._clock.wait(_POLL, self.wake, stop)
                 self.wake.clear()
         await asyncio.gather(*lanes, return_exceptions=True)
 
     async def _settled(self, lanes: set[asyncio.Task[SendReport]], newest: asyncio.Task[SendReport]) -> bool:
-        """Wait until a lane is free or we stop; whether the newest claim was full, so that more is likely waiting."""
+        """Wait until a lane is free or we stop; whether there was something to do, so that more may be waiting."""
         stopped = asyncio.ensure_future(self._stop.wait())
         try:
             await asyncio.wait({newest, stopped}, timeout=0.25, return_when=asyncio.FIRST_COMPLETED)
@@ -110,8 +120,7 @@ class Sender:
         for error in [lane.exception() for lane in finished]:
             if error is not None:
                 raise error
-        full = any(lane.result().claimed >= self._settings.batch_size for lane in finished)
-        return newest not in finished or full
+        return newest not in finished or any(lane.result().claimed for lane in finished)
 
     async def run_once(self) -> SendReport:
         """Claim and send one batch; each result is recorded as soon as it is known."""
@@ -123,8 +132,11 @@ class Sender:
                 self.channel,
                 limit=settings.batch_size,
                 lease_for=timedelta(seconds=settings.lease_seconds),
+                last=self._last_turn,
             )
         claimed = monotonic()
+        if batch:  # those after the last turn went first, then those from the lowest on
+            self._last_turn = max((each.turn for each in batch), key=lambda turn: (turn <= self._last_turn, turn))
         states: dict[DeliveryState, int] = {}
         lost = 0
         pending = {asyncio.create_task(self._deliver(delivery, claimed)) for delivery in batch}
@@ -146,7 +158,8 @@ class Sender:
             try:
                 async with self._database.connection() as conn:
                     now = await self._clock.now(conn)
-                    return await record(conn, self.channel, self._provider.provider, results, now)
+                    provider = self._provider.provider
+                    return await record(conn, self.channel, provider, results, now, cost=self._cost)
             except (Unavailable, *CONNECTION_ERRORS, asyncpg.PostgresError) as error:
                 if monotonic() + pause > lease_ends:
                     raise
@@ -156,18 +169,56 @@ class Sender:
 
     async def _deliver(self, delivery: Claimed, claimed: float) -> tuple[Claimed, Verdict] | None:
         """The result for one delivery; None when our lease grew too old to act on: it is due again by itself."""
-        async with self._slots:
-            if self._stop.is_set():  # give the lease back, so that another process need not wait for it
-                return delivery, Verdict(DeliveryState.PENDING, next_attempt_at=delivery.claimed_at)
-            if monotonic() > claimed + self._settings.lease_seconds - self._settings.timeout_seconds:
+        async with self._ready:
+            if self._stop.is_set():
+                return delivery, _given_back(delivery)
+            if not self._is_ours_for_a_try(claimed):
                 return None
             try:
-                return delivery, await self._tried(delivery, claimed)
+                verdict = await self._tried(delivery, claimed)
             except (Unavailable, *CONNECTION_ERRORS):
                 return None
             except Exception as error:
                 _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.key)
-                return delivery, after_fault(delivery, error, now=delivery.claimed_at, jitter=self._random.random())
+                verdict = after_fault(delivery, error, now=delivery.claimed_at, jitter=self._random.random())
+        return None if verdict is None else (delivery, verdict)
+
+    def _is_ours_for_a_try(self, claimed: float) -> bool:
+        """Whether enough is left of the lease for one call, by the clock that nobody can set."""
+        return monotonic() <= claimed + self._settings.lease_seconds - self._settings.timeout_seconds
+
+    async def _tried(self, delivery: Claimed, claimed: float) -> Verdict | None:
+        """Judged, written, noted as handed over, and, when its slot is free, given to the provider."""
+        is_keyless = not self._provider.has_key
+        if is_keyless and delivery.handed_over is not None:
+            return after_silence(delivery, self._enabled)
+        delivery, looked, stale = await self._judged(delivery, claimed)
+        if stale is not None:
+            return stale
+        message = self._write(delivery, self._frontend_url)
+        if is_keyless and not await self._handed_over.note(delivery):
+            return None
+        async with self._slots:
+            if self._stop.is_set() or not self._is_ours_for_a_try(claimed):
+                return _given_back(delivery)
+            delivery, began, stale = await self._judged(delivery, looked)
+            if stale is not None:
+                return stale
+            outcome = await self._provider.send(message, timeout=self._settings.timeout_seconds)
+        now: datetime = delivery.claimed_at + timedelta(seconds=monotonic() - began)
+        return after_try(delivery, outcome, now=now, jitter=self._random.random(), enabled=self._enabled)
+
+    async def _judged(self, delivery: Claimed, looked: float) -> tuple[Claimed, float, Verdict | None]:
+        """The delivery as it is now, when that was, and why it must not be sent, if so.
+
+        What was looked at less than a second ago counts as fresh.
+        """
+        now = monotonic()
+        if now > looked + _FRESH_SECONDS:
+            delivery, looked = await self._fresh(delivery), now
+        settings, caps = self._settings, self._caps
+        stale = before_sending(delivery, self._enabled, delivery.claimed_at, settings=settings, caps=caps)
+        return delivery, looked, stale
 
     async def _fresh(self, delivery: Claimed) -> Claimed:
         """The delivery with the booking's state and the time of now: it had to queue behind others."""
@@ -176,14 +227,7 @@ class Sender:
         assert row is not None
         return replace(delivery, facts={**delivery.facts, "state": row["state"]}, claimed_at=row["now"])
 
-    async def _tried(self, delivery: Claimed, claimed: float) -> Verdict:
-        began = monotonic()
-        if began > claimed + _FRESH_SECONDS:
-            delivery = await self._fresh(delivery)
-        stale = before_sending(delivery, self._enabled, delivery.claimed_at, voice_from=self._settings.voice_from)
-        if stale is not None:
-            return stale
-        message = self._write(delivery, self._frontend_url)
-        outcome = await self._provider.send(message, timeout=self._settings.timeout_seconds)
-        now: datetime = delivery.claimed_at + timedelta(seconds=monotonic() - began)
-        return after_try(delivery, outcome, now=now, jitter=self._random.random(), enabled=self._enabled)
+
+def _given_back(delivery: Claimed) -> Verdict:
+    """The lease ends now, so that another process need not wait for it; no provider was asked."""
+    return Verdict(DeliveryState.PENDING, next_attempt_at=delivery.claimed_at)

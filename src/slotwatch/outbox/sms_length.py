@@ -30,9 +30,11 @@ def segments(text: str) -> int:
     >>> segments("a" * 160), segments("a" * 161), segments("€" * 80 + "a"), segments("अ" * 70), segments("अ" * 71)
     (1, 2, 2, 1, 2)
     """
-    if all(character in _GSM or character in _GSM_EXTENDED for character in text):
-        sizes = [2 if character in _GSM_EXTENDED else 1 for character in text]
-        return _packed(sizes, 160, 153)
+    used = set(text)
+    if used <= _GSM:
+        return 1 if len(text) <= 160 else -(-len(text) // 153)
+    if used <= _GSM | _GSM_EXTENDED:
+        return _packed([2 if character in _GSM_EXTENDED else 1 for character in text], 160, 153)
     return _packed([2 if ord(character) > 0xFFFF else 1 for character in text], 70, 67)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "digits",
     "duration",
     "long_zone",
+    "short_day",
     "short_zone",
     "time_with_zone",
 ]
@@ -69,6 +70,12 @@ def day_time(instant: datetime, zone: ZoneInfo, language: Language) -> str:
     """`Mon 2 Mar, 18:30 CET`."""
     day = format_skeleton("MMMEd", instant.astimezone(zone), locale=language.locale)
     return f"{digits(day, language)}, {time_with_zone(instant, zone, language)}"
+
+
+@lru_cache(2048)
+def short_day(instant: datetime, zone: ZoneInfo, language: Language) -> str:
+    """`Mon 2 Mar`."""
+    return digits(format_skeleton("MMMEd", instant.astimezone(zone), locale=language.locale), language)
 
 
 @lru_cache(2048)

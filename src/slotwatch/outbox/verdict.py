@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from slotwatch.channels import Accepted, Failed, Outcome, Refused
-from slotwatch.domain.notices import WAITS_FOR_QUIET, Channel, DeliveryState
+from slotwatch.domain.notices import PAID_CHANNELS, WAITS_FOR_QUIET, Channel, DeliveryState, Urgency
 from slotwatch.outbox.claim import Claimed
+from slotwatch.outbox.settings import CapSettings, SenderSettings
 
-__all__ = ["Verdict", "after_fault", "after_try", "backoff", "before_sending"]
+__all__ = ["Verdict", "after_fault", "after_silence", "after_try", "backoff", "before_sending"]
 
 _FIRST_PAUSE = timedelta(seconds=4)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _FALL_BACK_AFTER = 4  # transient failures in a row; then the other channel is opened beside further tries
 _MOST_FAULTS = 3
+_LAST_TRY_BEFORE = timedelta(seconds=10)  # twice that at the most
+_USUAL = SenderSettings()
+_NO_CAPS = CapSettings()
 _SPREAD_AFTER_REST = timedelta(seconds=2)  # so that not all come at once when the provider is back
 
 
@@ -40,30 +44,58 @@ class Verdict:
 
 
 def before_sending(
-    delivery: Claimed, enabled: Collection[Channel], now: datetime, *, voice_from: int = 0
+    delivery: Claimed,
+    enabled: Collection[Channel],
+    now: datetime,
+    *,
+    settings: SenderSettings = _USUAL,
+    caps: CapSettings = _NO_CAPS,
 ) -> Verdict | None:
-    """Why this delivery must not be sent, or None: a stale message is worse than none.
-
-    For bookings of less than `voice_from` minor units nobody is called.
-    """
+    """Why this delivery must not be sent, or None: a stale message is worse than none."""
     if now > delivery.valid_until:
         return Verdict(DeliveryState.MISSED, "its time had passed before it could be sent")
-    if delivery.rule.is_about_booking and delivery.state not in delivery.rule.true_in:
+    if not _is_true(delivery):
         return Verdict(DeliveryState.SUPPRESSED, f"no longer true: the booking is {delivery.state}")
     if delivery.arrived_by is not None:
         return Verdict(DeliveryState.SUPPRESSED, f"not needed: it arrived by {delivery.arrived_by}")
-    if delivery.channel is Channel.VOICE and delivery.amount.amount < voice_from:
+    if delivery.channel is Channel.VOICE and delivery.amount.amount < settings.voice_from:
         return Verdict(DeliveryState.SUPPRESSED, "the booking's value is too small for a phone call")
-    if not delivery.is_wanted:
-        reason = f"the driver switched {delivery.channel} off"
-        return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
-    if not delivery.address:
-        reason = f"no address for {delivery.channel} is known"
-        return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
-    if delivery.suppressed_for is not None:
-        reason = f"{delivery.channel} is no longer sent to this address: {delivery.suppressed_for}"
+    if delivery.channel is Channel.WEBHOOK:  # the operator's own app: no driver's wish or number
+        return None
+    reason = _why_not_here(delivery, settings) or _why_not_paid(delivery, caps)
+    if reason is not None:
         return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
     return _in_quiet_hours(delivery) if delivery.kind in WAITS_FOR_QUIET else None
+
+
+def _is_true(delivery: Claimed) -> bool:
+    return not delivery.rule.is_about_booking or delivery.state in delivery.rule.true_in
+
+
+def _why_not_here(delivery: Claimed, settings: SenderSettings) -> str | None:
+    """What speaks against this channel and not against another."""
+    if not delivery.is_wanted:
+        return f"the driver switched {delivery.channel} off"
+    if not delivery.address:
+        return f"no address for {delivery.channel} is known"
+    if delivery.suppressed_for is not None:
+        return f"{delivery.channel} is no longer sent to this address: {delivery.suppressed_for}"
+    if settings.verified_only and not delivery.is_verified:
+        return f"the address for {delivery.channel} is not verified"
+    return None
+
+
+def _why_not_paid(delivery: Claimed, caps: CapSettings) -> str | None:
+    """Which cap is reached. What cannot wait may go on up to twice as far: it saves a slot, and a flood still ends."""
+    if delivery.channel not in PAID_CHANNELS:
+        return None
+    so_far, times = delivery.paid_today, 2 if delivery.rule.urgency is Urgency.NOW else 1
+    if so_far.messages >= caps.recipient_cap * times:
+        return f"this address got {so_far.messages} paid messages today, which is the most"
+    cap = caps.spend_cap if so_far.cap is None else so_far.cap
+    if cap is not None and so_far.spent + (so_far.going + 1) * caps.cost(delivery.channel) > cap * times:
+        return "what the vendor spends on messages in a day is used up"
+    return None
 
 
 def _in_quiet_hours(delivery: Claimed) -> Verdict | None:
@@ -82,6 +114,8 @@ def after_try(
     match outcome:
         case Accepted(provider_id, provider):
             return Verdict(DeliveryState.SENT, tried="accepted", message_id=provider_id, provider=provider)
+        case Refused(error, suppress=True) if delivery.has_another_browser:
+            return Verdict(DeliveryState.PENDING, error, delivery.claimed_at, "refused", suppress=True)
         case Refused(error, suppress):
             fallback = _fallback(delivery, enabled)
             return Verdict(DeliveryState.FAILED, error, tried="refused", fallback=fallback, suppress=suppress)
@@ -90,23 +124,43 @@ def after_try(
         case Failed(error, retry_after):
             tries = delivery.attempts + 1
             next_at = now + max(backoff(tries, jitter), retry_after or timedelta(0))
-            is_last = next_at > delivery.valid_until  # the other channel may still be in time
-            fallback = _fallback(delivery, enabled) if is_last or tries >= _FALL_BACK_AFTER else None
-            if is_last:
-                return Verdict(DeliveryState.MISSED, error, tried="failed", fallback=fallback)
-            return Verdict(DeliveryState.PENDING, error, next_at, "failed", fallback=fallback)
+            is_late = next_at > delivery.valid_until  # the other channel may still be in time
+            fallback = _fallback(delivery, enabled) if is_late or tries >= _FALL_BACK_AFTER else None
+            last = delivery.valid_until - _LAST_TRY_BEFORE * (1 + jitter)
+            if not is_late:
+                return Verdict(DeliveryState.PENDING, error, next_at, "failed", fallback=fallback)
+            if last >= now + max(_LAST_TRY_BEFORE, retry_after or timedelta(0)):
+                return Verdict(DeliveryState.PENDING, error, last, "failed", fallback=fallback)
+            return Verdict(DeliveryState.MISSED, error, tried="failed", fallback=fallback)
 
 
 def _after_rest(
     delivery: Claimed, outcome: Failed, *, now: datetime, jitter: float, enabled: Collection[Channel]
 ) -> Verdict:
     """The provider rests, or has no turn for us: that is no try, but who is down is joined by the other channel."""
-    next_at = now + (outcome.retry_after or timedelta(seconds=1)) + jitter * _SPREAD_AFTER_REST
+    rested_at = now + (outcome.retry_after or timedelta(seconds=1))
+    next_at = max(rested_at, min(rested_at + jitter * _SPREAD_AFTER_REST, delivery.valid_until))
     is_last = next_at > delivery.valid_until
     fallback = _fallback(delivery, enabled) if is_last or outcome.down else None
     if is_last:
         return Verdict(DeliveryState.MISSED, outcome.error, fallback=fallback)
     return Verdict(DeliveryState.PENDING, outcome.error, next_at, fallback=fallback)
+
+
+def after_silence(delivery: Claimed, enabled: Collection[Channel]) -> Verdict:
+    """What becomes of one that a provider without keys was given, and whose answer was lost with the process.
+
+    It may have arrived, so it is not simply sent again: another channel is opened. Only what cannot wait and has no
+    other way is sent once more, for who is told nothing may lose the slot, and who is told twice loses nothing.
+    """
+    words = "handed over, and the answer was lost: it may have arrived"
+    is_of_use = delivery.claimed_at <= delivery.valid_until and _is_true(delivery)
+    has_no_other = delivery.rule.urgency is Urgency.NOW and not delivery.has_other_way(enabled)
+    if is_of_use and has_no_other and not delivery.faults:
+        again = f"{words}; sent once more, there is no other way"
+        return Verdict(DeliveryState.PENDING, again, delivery.claimed_at, "unknown", fault=1)
+    fallback = _fallback(delivery, enabled) if is_of_use else None
+    return Verdict(DeliveryState.UNKNOWN, words, tried="unknown", fallback=fallback)
 
 
 def after_fault(delivery: Claimed, error: Exception, *, now: datetime, jitter: float) -> Verdict:

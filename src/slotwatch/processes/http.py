@@ -72,6 +72,8 @@ class HttpServer:
         """Serve until `stop`; open requests have 5 s to finish."""
         import uvicorn  # takes a while: not for --help
 
+        from slotwatch.web.live import end_streams
+
         server = uvicorn.Server(
             uvicorn.Config(
                 self._app,
@@ -90,6 +92,7 @@ class HttpServer:
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
+            end_streams(self._app)  # else their 5 s would pass
             server.should_exit = True
             await serving
 

@@ -20,6 +20,7 @@ class ScriptedProvider:
     """Implements `channels.Channel`. `accepted` counts; `on_accepted` sees each message that was taken."""
 
     provider = "scripted"
+    has_key = False
     concurrency = 10_000  # it never waits, so nothing needs to queue for it
 
     def __init__(

@@ -42,8 +42,10 @@ _LOG_BOOKED = Statement(
 _NOTE = Statement(
     "WITH noted AS (INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)"
     " VALUES (:id, :kind, '', 0, :valid_until, :at) RETURNING id)"
-    " INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)"
-    " SELECT noted.id, channel, 'pending', :urgency, :at FROM noted CROSS JOIN unnest(:channels::text[]) AS channel"
+    " INSERT INTO delivery (notice_id, channel, state, urgency, vendor_id, station_id, slot_starts_at, next_attempt_at)"
+    " SELECT noted.id, channel, 'pending', :urgency, :vendor_id, :station_id, :starts_at, :at"
+    " FROM noted CROSS JOIN unnest(:channels::text[]) AS channel"
+    " WHERE channel <> 'push' OR has_browser(:id)"
 )
 _COUNT_LIVE = Statement(
     "SELECT count(*) FROM booking WHERE driver_id = :driver_id AND state = ANY (:states) AND ends_at > :now"
@@ -123,6 +125,9 @@ async def insert(conn: Connection, booking: Booking, *, actor: str, channels: Co
             valid_until=_valid_until(booking, rule),
             urgency=int(rule.urgency),
             channels=_at_once(rule, channels),
+            vendor_id=booking.vendor_id,
+            station_id=booking.station_id,
+            starts_at=booking.timeline.starts_at,
             at=booking.created_at,
         )
 

@@ -31,6 +31,9 @@ CONNECTION_ERRORS = (
 """What "the database is gone for now" looks like."""
 
 
+_READERS = 4  # of many rows, at once in one process
+
+
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach PostgreSQL. `url` None means the embedded server."""
 
@@ -59,6 +62,7 @@ class Database:
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
         self._pool = pool
         self._grouped: dict[Statement, Grouped] = {}
+        self._readers = asyncio.Semaphore(_READERS)
         self.url = url
 
     @asynccontextmanager
@@ -74,6 +78,20 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside one transaction: all of it or nothing."""
         async with self.connection() as conn, conn.transaction():
+            yield conn
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A connection on which everything read is of one instant, for reads of many rows.
+
+        A few at once, the others wait their turn: together they would not be done sooner, only each of them later, and
+        short statements would wait behind them. Raises Unavailable when there is no connection.
+        """
+        async with (
+            self._readers,
+            self.connection() as conn,
+            conn.transaction(isolation="repeatable_read", readonly=True),
+        ):
             yield conn
 
     async def fetchrow_together(

@@ -15,7 +15,7 @@ _COLUMNS = (
 )
 _LIST = Statement(
     f"SELECT {_COLUMNS} FROM delivery AS d JOIN notice AS n ON n.id = d.notice_id"  # noqa: S608  # names only
-    " WHERE d.state IN ('failed', 'set_aside')"
+    " WHERE d.state IN ('unknown', 'failed', 'set_aside')"
     " AND (:before_id::bigint IS NULL OR (d.notice_id, d.channel) < (:before_id, :before_channel::text))"
     " ORDER BY d.notice_id DESC, d.channel DESC LIMIT :limit"
 )
@@ -24,12 +24,13 @@ _RETRY = Statement(
     "UPDATE delivery AS d SET state = 'pending', faults = 0, lease = d.lease + 1,"
     " next_attempt_at = coalesce(:now::timestamptz, clock_timestamp())"
     " FROM notice AS n WHERE n.id = d.notice_id AND d.notice_id = :notice_id AND d.channel = :channel"
-    " AND d.state IN ('failed', 'set_aside') AND n.valid_until > coalesce(:now::timestamptz, clock_timestamp())"
+    " AND d.state IN ('unknown', 'failed', 'set_aside')"
+    " AND n.valid_until > coalesce(:now::timestamptz, clock_timestamp())"
 )
 _DISCARD = Statement(
     "UPDATE delivery AS d SET state = 'suppressed',"
     " error = left('discarded by an operator: ' || coalesce(d.error, ''), 300)"
-    " WHERE d.notice_id = :notice_id AND d.channel = :channel AND d.state IN ('failed', 'set_aside')"
+    " WHERE d.notice_id = :notice_id AND d.channel = :channel AND d.state IN ('unknown', 'failed', 'set_aside')"
 )
 _STATE = Statement("SELECT state FROM delivery WHERE notice_id = :notice_id AND channel = :channel")
 _KEY = re.compile(r"([0-9]{1,18})-([a-z]{1,20})\Z")
@@ -37,7 +38,7 @@ _KEY = re.compile(r"([0-9]{1,18})-([a-z]{1,20})\Z")
 
 @dataclass(frozen=True, kw_only=True)
 class DeadDelivery:
-    """One delivery that failed or was set aside, with its notice."""
+    """One delivery that failed, was set aside or whose answer was lost, with its notice."""
 
     notice_id: int
     channel: str
@@ -91,5 +92,5 @@ async def _refuse(conn: Connection, notice_id: int, channel: str, otherwise: str
     state = await _STATE.fetchval(conn, notice_id=notice_id, channel=channel)
     if state is None:
         raise NotFound
-    reason = otherwise if state in ("failed", "set_aside") else f"it is {state}, not dead"
+    reason = otherwise if state in ("unknown", "failed", "set_aside") else f"it is {state}, not dead"
     raise Conflict(f"This delivery stays as it is: {reason}.")

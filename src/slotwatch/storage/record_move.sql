@@ -10,7 +10,7 @@ WITH moved AS (
            expired_at = :expired_at, ended_at = :ended_at, end_reason = :end_reason,
            version = version + 1, epoch = :epoch, tries = 0, set_aside = false, updated_at = :at
      WHERE id = :id AND version = :version AND state = :from_state AND payment_status = :paid_before
-    RETURNING id, version
+    RETURNING id, version, vendor_id, station_id, starts_at
 ), logged AS (
     INSERT INTO transition (booking_id, version, from_state, to_state, cause, actor, reason, due_at, at)
     SELECT id, version, :from_state, :state, :cause, :actor, :reason, NULL, :at FROM moved
@@ -20,10 +20,13 @@ WITH moved AS (
         ON CONFLICT DO NOTHING
     RETURNING id
 ), queued AS (
-    INSERT INTO delivery (notice_id, channel, state, error, urgency, next_attempt_at)
+    INSERT INTO delivery (notice_id, channel, state, error, urgency, vendor_id, station_id, slot_starts_at,
+                          next_attempt_at)
     SELECT noted.id, channel, CASE WHEN :valid_until < :at THEN 'missed' ELSE 'pending' END,
-           CASE WHEN :valid_until < :at THEN 'its time had passed before it was due' END, :urgency, :at
-      FROM noted CROSS JOIN unnest(:channels::text[]) AS channel
+           CASE WHEN :valid_until < :at THEN 'its time had passed before it was due' END, :urgency,
+           moved.vendor_id, moved.station_id, moved.starts_at, :at
+      FROM noted CROSS JOIN moved CROSS JOIN unnest(:channels::text[]) AS channel
+     WHERE channel <> 'push' OR has_browser(:id)
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT moved.id, p.entry, p.debit, p.credit, p.amount, :currency, :at

@@ -26,7 +26,8 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 
 from slotwatch.domain.lifecycle import FINAL_STATES, LIVE_STATES, State, Step
 from slotwatch.domain.money import Account, Entry, PaymentStatus
-from slotwatch.storage import schema_outbox as _outbox  # noqa: F401  # its tables belong to the metadata
+from slotwatch.storage import schema_live as _live  # noqa: F401  # its table belongs to the metadata
+from slotwatch.storage import schema_outbox as _outbox  # noqa: F401
 from slotwatch.storage import schema_people as _people  # noqa: F401
 from slotwatch.storage.schema_base import at_column, id_column, metadata, one_of
 

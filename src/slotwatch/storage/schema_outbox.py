@@ -54,11 +54,11 @@ delivery = Table(
     Column("provider_message_id", Text),
     Column("error", Text),
     at_column("sent_at", nullable=True),
-    # The slot that it was about; a trigger writes them when the delivery is no longer pending.
-    Column("vendor_id", BigInteger),
+    # The slot that it is about; a trigger looks it up for a row that leaves pending without. 0: the house's own.
+    Column("vendor_id", BigInteger, nullable=False, server_default="0"),
     Column("station_id", BigInteger),
     at_column("slot_starts_at", nullable=True),
-    Column("handed_over", Integer),  # the lease under which a provider was last given it
+    Column("handed_over", Integer),  # the lease under which a provider was given it, until the answer is on record
     PrimaryKeyConstraint("notice_id", "channel"),
     one_of("channel", Channel),
     one_of("state", DeliveryState),
@@ -67,6 +67,7 @@ Index(
     "delivery_claim_idx",
     delivery.c.channel,
     delivery.c.urgency,
+    delivery.c.vendor_id,
     delivery.c.next_attempt_at,
     postgresql_where=text("state = 'pending'"),
 )
@@ -79,7 +80,7 @@ Index(
     delivery.c.station_id,
     postgresql_where=text("state <> 'pending'"),
 )
-Index("delivery_dead_idx", delivery.c.notice_id, postgresql_where=text("state IN ('failed', 'set_aside')"))
+Index("delivery_dead_idx", delivery.c.notice_id, postgresql_where=text("state IN ('unknown', 'failed', 'set_aside')"))
 
 # What the local inbox took is never reported on.
 Index(
@@ -107,6 +108,12 @@ receipt = Table(
     CheckConstraint("status IN ('sent', 'delivered', 'failed', 'stop', 'start')", name="status"),
 )
 Index("receipt_waiting_idx", receipt.c.at, postgresql_where=text("NOT matched"))
+Index(
+    "receipt_message_idx",
+    receipt.c.provider,
+    receipt.c.message_id,
+    postgresql_where=text("message_id IS NOT NULL"),
+)
 Index("receipt_at_idx", receipt.c.at, postgresql_using="brin")
 
 Table(
@@ -145,6 +152,16 @@ Table(
     Column("text", Text, nullable=False),
     Column("html", Text),
     at_column("at"),
+)
+
+# How many paid messages an address got on one day (UTC); kept for two days.
+Table(
+    "recipient_day",
+    metadata,
+    Column("address", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("messages", Integer, nullable=False),
+    PrimaryKeyConstraint("address", "day"),
 )
 
 # What a vendor's messages cost on one day (UTC), in minor units of the house's currency.

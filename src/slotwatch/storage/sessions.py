@@ -2,13 +2,22 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from slotwatch.domain.staff import StaffRole
 from slotwatch.storage.statements import Connection, Statement
 
-__all__ = ["SignedIn", "end_session", "end_sessions_of_staff", "find_session", "open_session", "token_hash"]
+__all__ = [
+    "SignedIn",
+    "end_session",
+    "end_sessions_of_staff",
+    "find_session",
+    "open_session",
+    "staff_sessions_alive",
+    "token_hash",
+]
 
 _OPEN = Statement(
     "INSERT INTO session (token_hash, driver_id, staff_id, created_at, seen_at, ends_at)"
@@ -29,6 +38,11 @@ _FIND = Statement(
 )
 _END = Statement("DELETE FROM session WHERE token_hash = :token_hash")
 _END_OF_STAFF = Statement("DELETE FROM session WHERE staff_id = :staff_id")
+_ALIVE = Statement(
+    "SELECT s.token_hash FROM session AS s JOIN staff AS w ON w.id = s.staff_id"
+    " WHERE s.token_hash = ANY (:hashes::text[]) AND w.removed_at IS NULL"
+    " AND s.ends_at > coalesce(:now::timestamptz, clock_timestamp())"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +89,11 @@ async def find_session(conn: Connection, token: str, *, now: datetime | None) ->
         return None
     role = None if row["staff_role"] is None else StaffRole(row["staff_role"])
     return SignedIn(**{**row, "staff_role": role})
+
+
+async def staff_sessions_alive(conn: Connection, hashes: Collection[str], *, now: datetime | None) -> set[str]:
+    """Which of these sessions of the staff have not ended."""
+    return {row["token_hash"] for row in await _ALIVE.fetch(conn, hashes=list(hashes), now=now)}
 
 
 async def end_session(conn: Connection, hashed: str) -> None:

@@ -1,5 +1,6 @@
 """Stations and connectors, and when their connectors are held."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,20 +13,30 @@ from slotwatch.domain.opening_hours import OpeningHours
 from slotwatch.domain.slot import LONGEST
 from slotwatch.storage.statements import Connection, Statement, load_sql
 
-__all__ = ["Connector", "Near", "Station", "busy_times", "connectors_of", "find_station", "search_stations"]
+__all__ = [
+    "Connector",
+    "Near",
+    "Station",
+    "busy_times",
+    "connector_types",
+    "connectors_of",
+    "find_station",
+    "search_stations",
+]
 
 _SEARCH = load_sql(__package__, "station_search.sql")
 _FIND = Statement(
     "SELECT id, vendor_id, name, address, latitude, longitude, zone, opening_hours,"
-    " NULL::float8 AS distance_km, 0::float8 AS place FROM station WHERE id = :id"
-    " AND removed_at IS NULL"
+    " rotating_code, check_in_radius_m, NULL::float8 AS distance_km, 0::float8 AS place"
+    " FROM station WHERE id = :id AND removed_at IS NULL"
 )
 _CONNECTORS = Statement(
     "SELECT id, station_id, label, type, power_kw, price_per_hour, currency FROM connector"
-    " WHERE station_id = ANY (:station_ids) AND (:type::text IS NULL OR lower(type) = lower(:type))"
-    " AND removed_at IS NULL"
+    " WHERE station_id = ANY (:station_ids) AND removed_at IS NULL"
+    " AND (:type::text IS NULL OR lower(type) = lower(:type))"
     " ORDER BY station_id, label, id"
 )
+_TYPES = Statement("SELECT DISTINCT type FROM connector WHERE removed_at IS NULL ORDER BY type")
 # The length of a slot bounds how early one that reaches into the window can begin: booking_station_idx does the rest.
 _BUSY = Statement(
     "SELECT connector_id, starts_at, ends_at FROM booking"
@@ -57,6 +68,8 @@ class Station:
     hours: OpeningHours
     distance_km: float | None
     place: float
+    rotating_code: bool  # its screens show codes that change: only such a code proves that somebody is there
+    check_in_radius_m: int | None  # None: nobody asks where the driver is
 
 
 @dataclass(frozen=True)
@@ -78,14 +91,19 @@ async def search_stations(
     connector_type: str | None,
     limit: int,
     after: tuple[float, int] | None,
+    words: str | None = None,
 ) -> list[Station]:
-    """Stations from the nearest on, or by id, at most `limit`, beginning after the place `after`."""
+    """Stations from the nearest on, or by id, at most `limit`, beginning after the place `after`.
+
+    `words` must stand in name and address. What was removed is not found.
+    """
     rows = await _SEARCH.fetch(
         conn,
         latitude=near and near.latitude,
         longitude=near and near.longitude,
         radius_km=near and near.radius_km,
         connector_type=connector_type,
+        words=[f"%{_plain(word)}%" for word in (words or "").split()],
         limit=limit,
         after_place=None if after is None else after[0],
         after_id=None if after is None else after[1],
@@ -116,6 +134,11 @@ async def connectors_of(
     ]
 
 
+async def connector_types(conn: Connection) -> list[str]:
+    """Every kind of plug that there is."""
+    return [row["type"] for row in await _TYPES.fetch(conn)]
+
+
 async def busy_times(
     conn: Connection, station_ids: Collection[int], since: datetime, until: datetime
 ) -> dict[int, list[tuple[datetime, datetime]]]:
@@ -134,6 +157,11 @@ async def busy_times(
     return busy
 
 
+def _plain(word: str) -> str:
+    """The word as LIKE takes it literally."""
+    return re.sub(r"([\\%_])", r"\\\1", word)
+
+
 def _station(row: Any) -> Station:
     return Station(
         id=row["id"],
@@ -146,4 +174,6 @@ def _station(row: Any) -> Station:
         hours=OpeningHours.from_list(row["opening_hours"]),
         distance_km=row["distance_km"],
         place=row["place"],
+        rotating_code=row["rotating_code"],
+        check_in_radius_m=row["check_in_radius_m"],
     )

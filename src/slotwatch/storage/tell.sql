@@ -13,3 +13,4 @@ WITH clock AS MATERIALIZED (
 INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)
 SELECT noted.id, channel, 'pending', :urgency::smallint, now
   FROM noted CROSS JOIN clock CROSS JOIN unnest(:channels::text[]) AS channel
+ WHERE channel <> 'push' OR has_browser(:booking_id)

@@ -36,6 +36,7 @@ class Backlog:
 
     channel: Channel
     pending: int
+    unknown: int
     failed: int
     set_aside: int
     waits: timedelta
@@ -86,7 +87,14 @@ async def read_vital_signs(conn: Connection, *, now: datetime | None) -> VitalSi
         set_aside=rows[0]["bookings_set_aside"],
         outages=rows[0]["outages"],
         backlogs=tuple(
-            Backlog(Channel(row["channel"]), row["pending"], row["failed"], row["set_aside"], row["waits"] or zero)
+            Backlog(
+                channel=Channel(row["channel"]),
+                pending=row["pending"],
+                unknown=row["unknown"],
+                failed=row["failed"],
+                set_aside=row["set_aside"],
+                waits=row["waits"] or zero,
+            )
             for row in rows
         ),
     )

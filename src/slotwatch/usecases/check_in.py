@@ -5,32 +5,29 @@ process dies in between, the engine finds the row when grace is over and gives t
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from slotwatch.domain.booking import Booking, CheckInMethod
-from slotwatch.domain.errors import Conflict, GraceOver, NotFound, SlotwatchError, WrongConnector
+from slotwatch.domain.errors import (
+    Conflict,
+    GraceOver,
+    NotFound,
+    ProofNeeded,
+    SlotwatchError,
+    TooFarAway,
+    WrongConnector,
+)
 from slotwatch.domain.lifecycle import State
-from slotwatch.storage.bookings import BOOKING_COLUMNS, booking_from_row, load
-from slotwatch.storage.statements import Connection, Statement
+from slotwatch.storage.bookings import booking_from_row, load
+from slotwatch.storage.statements import Connection, Statement, load_sql
 from slotwatch.usecases.desk import Desk, write
 
 __all__ = ["CheckInAttempt", "check_in"]
 
-_BOOKING = ", ".join(f"b.{name}" for name in BOOKING_COLUMNS.split(", "))
-# For all who check in at this moment at once; `judged` is materialized, so that all of it sees one `received_at`.
-_ATTEMPTS = Statement(
-    "WITH judged AS MATERIALIZED ("  # noqa: S608  # names only, no values
-    " SELECT a.place, a.method, a.actor, a.detail, coalesce(a.connector_id = b.connector_id, true) AS valid,"
-    f" coalesce(:now::timestamptz, clock_timestamp()) AS received_at, {_BOOKING}"
-    " FROM unnest(:ids::bigint[], :driver_ids::bigint[], :methods::text[], :actors::text[], :connector_ids::bigint[],"
-    " :details::text[]) WITH ORDINALITY AS a(id, driver_id, method, actor, connector_id, detail, place)"
-    " JOIN booking AS b ON b.id = a.id AND b.driver_id = a.driver_id),"
-    " stored AS (INSERT INTO evidence (booking_id, kind, method, actor, valid, detail, received_at)"
-    " SELECT id, 'check_in', method, actor, valid, detail::jsonb, received_at FROM judged ORDER BY place)"
-    f" SELECT place, received_at, valid, {BOOKING_COLUMNS} FROM judged"
-)
+_ATTEMPTS = load_sql(__package__, "check_in_attempts.sql")
 _REFUSED = Statement(
     "INSERT INTO evidence (booking_id, kind, method, actor, valid, detail, received_at)"
     " VALUES (:id, 'check_in_refused', :method, :actor, false, :detail, :received_at)"
@@ -39,25 +36,41 @@ _FAIR_GRACE_END = Statement(
     "SELECT fair_grace_end(:starts_at::timestamptz, :ends_at::timestamptz, :grace::interval, :seen_at::timestamptz)"
 )
 _TRIES = 4
+_MOST_INACCURATE = 200.0
+"""A phone's own doubt about its position speaks for the driver, up to that many metres."""
 
 
 @dataclass(frozen=True)
 class CheckInAttempt:
     """How and from where. `qr_connector_id` is the connector that the scanned code names; position in degrees.
 
-    `by` is who checks the driver in, if somebody else does: the actor of evidence and history.
+    `accuracy` is the phone's own doubt about the position, in metres; `code_is_fresh`: the scanned code was that of the
+    connector's screen at this moment; `via` says on which way the driver came, for the evidence.
+    `by` is who checks the driver in, if somebody else does: the actor of evidence and history. Who is vouched for
+    needs no further proof.
     """
 
     method: CheckInMethod
     qr_connector_id: int | None = None
     location: tuple[float, float] | None = None
     by: str | None = None
+    accuracy: float | None = None
+    code_is_fresh: bool = False
+    via: str | None = None
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What the evidence keeps of it."""
+        known = {"location": self.location, "accuracy": self.accuracy, "via": self.via}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 async def check_in(desk: Desk, driver_id: int, booking_id: int, attempt: CheckInAttempt) -> Booking:
     """The booking, `active`; again by the same driver: unchanged.
 
-    Raises NotFound, WrongConnector, CheckInTooEarly, GraceOver or NotCheckInable; a refusal is evidence too.
+    Where the station asks drivers for more than their word, the fresh code of a screen or a position nearby, an attempt
+    without it proves nothing. Raises NotFound, WrongConnector, ProofNeeded, TooFarAway, CheckInTooEarly, GraceOver or
+    NotCheckInable; a refusal is evidence too.
     """
     actor = attempt.by or f"driver:{driver_id}"
     row = await desk.database.fetchrow_together(
@@ -68,15 +81,19 @@ async def check_in(desk: Desk, driver_id: int, booking_id: int, attempt: CheckIn
         methods=attempt.method,
         actors=actor,
         connector_ids=attempt.qr_connector_id,
-        details=json.dumps({"location": attempt.location} if attempt.location else {}),
+        details=json.dumps(attempt.detail),
+        fresh=attempt.code_is_fresh,
+        vouched=attempt.by is not None,
+        latitudes=attempt.location and attempt.location[0],
+        longitudes=attempt.location and attempt.location[1],
+        accuracies=min(max(attempt.accuracy or 0.0, 0.0), _MOST_INACCURATE),
     )
     if row is None:
         raise NotFound
     received_at: datetime = row["received_at"]
     async with desk.database.connection() as conn:
         try:
-            if not row["valid"]:
-                raise WrongConnector
+            _check_proof(row)
             return await _decided(desk, conn, booking_from_row(row), attempt, received_at)
         except SlotwatchError as refusal:
             await _REFUSED.execute(
@@ -88,6 +105,38 @@ async def check_in(desk: Desk, driver_id: int, booking_id: int, attempt: CheckIn
                 received_at=received_at,
             )
             raise
+
+
+def _check_proof(row: Mapping[str, Any]) -> None:
+    """Raise what keeps the attempt from proving anything. Who is checked in already needs no proof."""
+    if not row["at_connector"]:
+        raise WrongConnector
+    if row["state"] in (State.ACTIVE, State.REINSTATED):
+        return
+    if not row["has_code"]:
+        raise ProofNeeded("Scan the code on the screen of your bay: it changes every half minute.", needs="code")
+    if not row["is_near"]:
+        radius: int = row["check_in_radius_m"]
+        if row["metres"] is None:
+            raise ProofNeeded(
+                f"This station checks that you are there: allow your position, within {radius} m of it.",
+                needs="position",
+            )
+        away = round(row["metres"])
+        raise TooFarAway(
+            f"Your phone says that you are {_distance(away)} from the station; check-in works within {radius} m of it.",
+            metresAway=away,
+            radius=radius,
+        )
+
+
+def _distance(metres: int) -> str:
+    """In words.
+
+    >>> _distance(480), _distance(3240)
+    ('480 m', '3.2 km')
+    """
+    return f"{metres} m" if metres < 1000 else f"{metres / 1000:.1f} km"
 
 
 async def _decided(

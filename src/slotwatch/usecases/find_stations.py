@@ -19,7 +19,17 @@ from slotwatch.storage.stations import (
 )
 from slotwatch.usecases.desk import Desk
 
-__all__ = ["Day", "FreeTimes", "Search", "StationFound", "day_at", "find_stations", "free_slots", "free_times"]
+__all__ = [
+    "Day",
+    "FreeTimes",
+    "Search",
+    "StationFound",
+    "day_at",
+    "find_stations",
+    "first_slot",
+    "free_slots",
+    "free_times",
+]
 
 GRID = timedelta(minutes=15)
 LONGEST_SEARCH = timedelta(days=7)
@@ -35,6 +45,7 @@ class Search:
 
     near: Near | None = None
     connector_type: str | None = None
+    words: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     limit: int = 50
@@ -79,6 +90,7 @@ async def find_stations(desk: Desk, search: Search) -> tuple[list[StationFound],
             conn,
             near=search.near,
             connector_type=search.connector_type,
+            words=search.words,
             limit=search.limit + 1,
             after=search.after,
         )
@@ -148,6 +160,11 @@ def free_times(open_times: Sequence[Span], busy: Sequence[Span]) -> Iterator[Spa
             at = max(at, ends)
         if closes - at >= SHORTEST:
             yield at, closes
+
+
+def first_slot(free: FreeTimes, length: timedelta, *, earliest: datetime, before: datetime) -> Slot | None:
+    """The first slot of that length which can begin in `[earliest, before)`, on the grid."""
+    return next(_slots(free.spans, earliest, before, length), None)
 
 
 def _window(search: Search, now: datetime) -> Span:

@@ -8,7 +8,10 @@ import structlog
 from litestar import Litestar, Router
 from litestar.datastructures import State
 
+from slotwatch.channels.push import PushSettings
+from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.usecases.desk import Desk
+from slotwatch.usecases.rotating_codes import RotatingCodes
 from slotwatch.web.api.bookings import BOOKING_ROUTES
 from slotwatch.web.api.disputes import DISPUTE_ROUTES
 from slotwatch.web.api.notifications import NOTIFICATION_ROUTES
@@ -20,14 +23,16 @@ from slotwatch.web.auth import Authenticator, Role, TokenSigner, only
 from slotwatch.web.drivers import DriverBook
 from slotwatch.web.headers import add_security_headers
 from slotwatch.web.health import show_health, show_ready
+from slotwatch.web.live import LiveFeed
 from slotwatch.web.metrics import Metrics, show_metrics
 from slotwatch.web.pages.driver import DRIVER_PAGES, OPEN_PAGES
 from slotwatch.web.pages.inbox import GUARDS, INBOX_ROUTES
 from slotwatch.web.pages.operator import OPERATOR_PAGES
-from slotwatch.web.pages.rendering import send_static_file
-from slotwatch.web.pages.start import Link, show_booking_page, show_docs, show_openapi, show_start
+from slotwatch.web.pages.rendering import send_push_worker, send_static_file
+from slotwatch.web.pages.start import Link, show_docs, show_openapi, show_start
 from slotwatch.web.pages.vendor import MANAGER_PAGES, OWNER_PAGES, VENDOR_PAGES
 from slotwatch.web.problems import answer_problem
+from slotwatch.web.sealed import Seals
 from slotwatch.web.settings import WebSettings
 from slotwatch.web.visitors import Door, let_in
 
@@ -52,14 +57,18 @@ def create_app(
     authenticator: Authenticator | None = None,
     receivers: Receivers | None = None,
     frontend_url: str = "http://127.0.0.1:8080",
+    push: PushSettings | None = None,
 ) -> Litestar:
     """The application. `has_inbox` shows the local inbox; `links` are added to the start page; `receivers` take what
-    providers report; browsers reach the pages at `frontend_url`."""
+    providers report; browsers reach the pages at `frontend_url` and subscribe to messages by the key of `push`."""
     metrics = Metrics(desk)
+    authenticator = authenticator or Authenticator(web, signer)
+    live = LiveFeed(desk.database, desk.clock, authenticator)
     state = State(
         {
             "desk": desk,
-            "authenticator": authenticator or Authenticator(web, signer),
+            "authenticator": authenticator,
+            "live": live,
             "drivers": DriverBook(desk),
             "receivers": receivers,
             "metrics": metrics,
@@ -68,8 +77,13 @@ def create_app(
             "needed_schema": None,
             "openapi": None,
             "page_key": signer.derived_key("page forms"),
+            "seals": Seals(signer.derived_key("sealed facts")),
+            "rotating_codes": RotatingCodes(signer.derived_key("rotating codes")),
+            "notice_tokens": NoticeTokens(signer.derived_key("notice tokens")),
+            "has_inbox": has_inbox,
             "code_key": signer.derived_key("sign-in codes"),
             "frontend_url": frontend_url,
+            "push": push or PushSettings(),
         }
     )
     return Litestar(
@@ -84,7 +98,7 @@ def create_app(
             Router("/", guards=[*GUARDS], route_handlers=[*INBOX_ROUTES] if has_inbox else []),
             *_page_routers(),
             *WEBHOOK_ROUTES,
-            *(show_start, show_docs, show_openapi, show_booking_page, send_static_file),
+            *(show_start, show_docs, show_openapi, send_static_file, send_push_worker),
             *(show_health, show_ready, show_metrics),
         ],
         state=state,
@@ -94,7 +108,7 @@ def create_app(
         exception_handlers={Exception: answer_problem},
         request_max_body_size=web.max_body_bytes,
         before_send=[add_security_headers, metrics.count_request],
-        lifespan=[_beside(state, background)],
+        lifespan=[_beside(state, [live.run, *background])],
     )
 
 

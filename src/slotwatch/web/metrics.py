@@ -123,6 +123,7 @@ class Metrics:
             self._waits.labels(backlog.channel).set(backlog.waits.total_seconds())
             for state, count in (
                 ("pending", backlog.pending),
+                ("unknown", backlog.unknown),
                 ("failed", backlog.failed),
                 ("set_aside", backlog.set_aside),
             ):

@@ -312,20 +312,21 @@ async def test_a_contact_that_reaches_nobody_is_refused(
 
 async def test_preferences_are_kept_whole(api: Api) -> None:
     path = "/api/users/me/notifications"
-    assert (await api.get(path)).json() == {
-        "channels": {"email": True, "sms": True},
-        "language": "en",
-        "quietHours": None,
-    }
+    nothing = {"channels": {"email": True, "sms": True}, "language": None, "quietHours": None}
+    places = (await api.get(path)).json()["addresses"]
+    assert places["email"] == {"address": "mira@example.org", "verified": False, "suppressed": {}}
+    assert (await api.get(path)).json() == {**nothing, "addresses": places, "push": None}
     wanted = {
         "channels": {"email": True, "sms": False},
         "language": "de-AT",
         "quietHours": {"start": "22:00", "end": "07:00", "timeZone": "Europe/Vienna"},
     }
-    assert (await api.put(path, wanted)).json() == wanted
-    assert (await api.get(path)).json() == wanted
+    seen = {**wanted, "addresses": places, "push": None}
+    assert (await api.put(path, wanted)).json() == seen
+    assert (await api.get(path)).json() == seen
+    assert (await api.put(path, seen)).json() == seen, "an answer can be sent back as it is"
     stranger = api.as_caller(bearer("driver-2"))
-    assert (await stranger.get(path)).json()["language"] == "en"
+    assert (await stranger.get(path)).json()["language"] is None
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ async def test_the_overview_says_what_waits(crew: Crew, town: Town, api: Api) ->
     seen = (await operator.get("/api/operator/overview")).json()
     mail = next(one for one in seen["channels"] if one["channel"] == "email")
     assert mail == {
-        **{"channel": "email", "pending": 1, "failed": 1, "setAside": 0},
+        **{"channel": "email", "pending": 1, "unknown": 0, "failed": 1, "setAside": 0},
         "oldestPendingSeconds": 5,
     }
     assert (seen["engineLagSeconds"], seen["dueBookings"], seen["outages"]) == (0, 0, 0)

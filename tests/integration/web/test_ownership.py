@@ -53,6 +53,20 @@ OF_THE_CALLER = (
     Route("GET", "/api/users/bookings", "/api/users/bookings", 200),
     Route("GET", "/api/users/me/notifications", "/api/users/me/notifications", 200),
     Route("PUT", "/api/users/me/notifications", "/api/users/me/notifications", 200, {"language": "de"}),
+    Route(
+        "POST",
+        "/api/users/me/notifications/push",
+        "/api/users/me/notifications/push",
+        404,  # web push is not configured
+        {"subscription": {"endpoint": "https://push.example/1", "keys": {"p256dh": "", "auth": ""}}},
+    ),
+    Route(
+        "DELETE",
+        "/api/users/me/notifications/push",
+        "/api/users/me/notifications/push",
+        200,
+        {"endpoint": "https://push.example/1"},
+    ),
 )
 OPEN_TO_ALL = {
     ("GET", "/"),
@@ -60,6 +74,7 @@ OPEN_TO_ALL = {
     ("GET", "/openapi.json"),
     ("GET", "/bookings/{booking_id:str}"),
     ("GET", "/static/{name:str}"),
+    ("GET", "/push-worker.js"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

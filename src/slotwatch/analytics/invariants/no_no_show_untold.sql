@@ -5,5 +5,11 @@ SELECT b.id AS booking_id, format('expired at %s, and no start notice had gone o
   FROM booking AS b
  WHERE b.state = 'expired'
    AND NOT EXISTS (SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
-                    WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended')
-                      AND d.state IN ('sent', 'delivered') AND coalesce(d.sent_at, b.expired_at) <= b.expired_at)
+                    WHERE n.booking_id = b.id
+                      AND (n.kind IN ('slot_started', 'grace_extended')
+                           OR n.kind = 'grace_alert' AND EXISTS (  -- and the start may have arrived
+                              SELECT FROM notice AS s JOIN delivery AS u ON u.notice_id = s.id
+                               WHERE s.booking_id = b.id AND s.kind IN ('slot_started', 'grace_extended')
+                                 AND u.channel <> 'webhook' AND u.state IN ('unknown', 'sent', 'delivered')))
+                      AND d.channel <> 'webhook' AND d.state IN ('sent', 'delivered')
+                      AND coalesce(d.sent_at, b.expired_at) <= b.expired_at)

@@ -1,32 +1,40 @@
-"""How the driver who calls wants to be told."""
+"""How the driver who calls wants to be told, where they can be reached, and the browsers that show them messages."""
 
 import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from litestar import Response, get, put
+from litestar import Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
-from slotwatch.storage.preferences import load_preferences, save_preferences
+from slotwatch.channels.push import PushSettings
+from slotwatch.domain.errors import NotFound
+from slotwatch.domain.notices import Channel
+from slotwatch.storage.people import ensure_driver
+from slotwatch.storage.preferences import Reach, load_reach, save_preferences
+from slotwatch.usecases.browsers import forget_browser, keep_browser
 from slotwatch.usecases.desk import Desk
-from slotwatch.web.api.shapes import In
+from slotwatch.web.api.shapes import In, Out
 from slotwatch.web.contract import ApiRequest, Operation, declared, read_body, reply
 from slotwatch.web.once import Answer, once
 from slotwatch.web.problems import FieldError, FieldsRefused
 
-__all__ = ["NOTIFICATION_ROUTES"]
+__all__ = ["NOTIFICATION_ROUTES", "Preferences", "check_quiet_hours", "read_preferences"]
 
 _PATH = "/api/users/me/notifications"
 _WallTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
+_Language = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
+_CONFIGURED = (Channel.PUSH, Channel.WHATSAPP, Channel.VOICE)
 
 
 class ChannelSwitches(In):
-    """Which channels may be used."""
+    """Which channels may be used: the last three where they are configured; on unless switched off."""
 
     email: bool = True
     sms: bool = True
-    whatsapp: bool | msgspec.UnsetType = msgspec.UNSET  # where they are configured; on unless switched off
+    push: bool | msgspec.UnsetType = msgspec.UNSET
+    whatsapp: bool | msgspec.UnsetType = msgspec.UNSET
     voice: bool | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -39,32 +47,86 @@ class QuietHours(In):
 
 
 class Preferences(In):
-    """Channels, language (BCP 47) and quiet hours; a PUT replaces all of it."""
+    """A PUT replaces channels, language (BCP 47; null: the station's) and quiet hours; the rest of an answer that is
+    sent back changes nothing."""
 
     channels: ChannelSwitches = msgspec.field(default_factory=ChannelSwitches)
-    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)] = "en"
+    language: _Language | None = None
     quiet_hours: QuietHours | None = None
+    addresses: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    push: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
 
 
-@get(_PATH, opt=declared(Operation("See how you are told", Preferences, "Drivers")))
+class AddressOut(Out):
+    """One address. `suppressed` says by channel, in words, why nothing is sent there any more."""
+
+    address: str
+    verified: bool
+    suppressed: dict[Channel, str] = msgspec.field(default_factory=dict)
+
+
+class PushOut(Out):
+    """Web push: the key that a browser subscribes with, and how many of the driver's browsers did."""
+
+    public_key: str
+    browsers: int
+
+
+class NotificationsOut(Out):
+    """How the driver is told, and where. `push` is null where web push is not configured."""
+
+    channels: ChannelSwitches
+    language: str | None
+    quiet_hours: QuietHours | None
+    addresses: dict[str, AddressOut]  # email, sms
+    push: PushOut | None
+
+
+class BrowserKeys(In):
+    """The browser's keys, as it gives them."""
+
+    p256dh: Annotated[str, msgspec.Meta(max_length=200)]
+    auth: Annotated[str, msgspec.Meta(max_length=100)]
+
+
+class PushSubscription(In):
+    """What `PushManager.subscribe()` answers, as `toJSON()` writes it."""
+
+    endpoint: Annotated[str, msgspec.Meta(max_length=2048)]
+    keys: BrowserKeys
+    expiration_time: float | None = None
+
+
+class BrowserIn(In):
+    """A browser that wants to be told."""
+
+    subscription: PushSubscription
+
+
+class BrowserOut(In):
+    """A browser that no longer wants to be told."""
+
+    endpoint: Annotated[str, msgspec.Meta(max_length=2048)]
+
+
+@get(_PATH, opt=declared(Operation("See how you are told", NotificationsOut, "Drivers")))
 async def show_preferences(request: ApiRequest) -> Response[bytes]:
     """GET /api/users/me/notifications."""
-    desk: Desk = request.app.state.desk
-    async with desk.database.connection() as conn:
-        return reply(_preferences(await load_preferences(conn, request.user.subject)))
+    return reply(await _seen(request))
 
 
-@put(_PATH, opt=declared(Operation("Choose how you are told", Preferences, "Drivers", body=Preferences)))
+@put(_PATH, opt=declared(Operation("Choose how you are told", NotificationsOut, "Drivers", body=Preferences)))
 async def choose_preferences(request: ApiRequest) -> Response[bytes]:
     """PUT /api/users/me/notifications."""
     wanted = await read_body(request, Preferences)
-    _check_zone(wanted.quiet_hours)
+    check_quiet_hours(wanted.quiet_hours)
+    chosen = msgspec.structs.replace(wanted, addresses=msgspec.UNSET, push=msgspec.UNSET)
     desk: Desk = request.app.state.desk
 
     async def work() -> Answer:
         async with desk.database.connection() as conn:
-            await save_preferences(conn, request.user.subject, msgspec.to_builtins(wanted), now=desk.clock.fixed)
-        return Answer.of(200, wanted)
+            await save_preferences(conn, request.user.subject, msgspec.to_builtins(chosen), now=desk.clock.fixed)
+        return Answer.of(200, await _seen(request))
 
     async def recall() -> Answer | None:
         return None  # writing the same again changes nothing
@@ -72,7 +134,69 @@ async def choose_preferences(request: ApiRequest) -> Response[bytes]:
     return await once(request, work, recall)
 
 
-def _preferences(stored: dict[str, Any]) -> Preferences:
+@post(
+    f"{_PATH}/push",
+    opt=declared(Operation("Be told in this browser", NotificationsOut, "Drivers", body=BrowserIn, errors=(NotFound,))),
+)
+async def add_push(request: ApiRequest) -> Response[bytes]:
+    """POST /api/users/me/notifications/push."""
+    given = (await read_body(request, BrowserIn)).subscription
+    desk: Desk = request.app.state.desk
+    async with desk.database.connection() as conn:
+        driver = await ensure_driver(conn, request.user.subject, now=await desk.clock.now(conn))
+    await keep_browser(desk, driver.id, msgspec.to_builtins(given), push=request.app.state.push)
+    return reply(await _seen(request))
+
+
+@delete(
+    f"{_PATH}/push",
+    status_code=200,
+    opt=declared(Operation("No longer be told in a browser", NotificationsOut, "Drivers", body=BrowserOut)),
+)
+async def drop_push(request: ApiRequest) -> Response[bytes]:
+    """DELETE /api/users/me/notifications/push. A browser that is not there is gone already."""
+    given = await read_body(request, BrowserOut)
+    await forget_browser(request.app.state.desk, request.user.subject, given.endpoint)
+    return reply(await _seen(request))
+
+
+async def _seen(request: ApiRequest) -> NotificationsOut:
+    desk: Desk = request.app.state.desk
+    settings: PushSettings = request.app.state.push
+    async with desk.database.connection() as conn:
+        reach = await load_reach(conn, request.user.subject)
+    chosen = read_preferences(reach.preferences)
+    switches = {
+        channel.value: getattr(chosen.channels, channel.value) is not False
+        for channel in _CONFIGURED
+        if channel in desk.channels
+    }
+    key = settings.public_key
+    return NotificationsOut(
+        channels=ChannelSwitches(email=chosen.channels.email, sms=chosen.channels.sms, **switches),
+        language=chosen.language,
+        quiet_hours=chosen.quiet_hours,
+        addresses=_addresses(reach),
+        push=None if key is None else PushOut(public_key=key, browsers=reach.browsers),
+    )
+
+
+def _addresses(reach: Reach) -> dict[str, AddressOut]:
+    words = {
+        Channel(channel): f"Nothing is sent there by {channel} any more: {reason}"
+        for channel, reason in reach.suppressed.items()
+    }
+    found: dict[str, AddressOut] = {}
+    if reach.email:
+        found["email"] = AddressOut(address=reach.email, verified=reach.email_verified)
+    if reach.phone:
+        found["sms"] = AddressOut(address=reach.phone, verified=reach.phone_verified)
+    for channel, text in words.items():
+        found["email" if channel is Channel.EMAIL else "sms"].suppressed[channel] = text
+    return found
+
+
+def read_preferences(stored: dict[str, Any]) -> Preferences:
     """What was stored; what cannot be read (an older program's) counts as not chosen."""
     try:
         return msgspec.convert(stored, Preferences)
@@ -80,7 +204,8 @@ def _preferences(stored: dict[str, Any]) -> Preferences:
         return Preferences()
 
 
-def _check_zone(quiet: QuietHours | None) -> None:
+def check_quiet_hours(quiet: QuietHours | None) -> None:
+    """Raise FieldsRefused for a zone that is none, and for hours that never end."""
     if quiet is None:
         return
     try:
@@ -93,4 +218,4 @@ def _check_zone(quiet: QuietHours | None) -> None:
         raise FieldsRefused(FieldError("quietHours", "start and end are the same"))
 
 
-NOTIFICATION_ROUTES: tuple[HTTPRouteHandler, ...] = (show_preferences, choose_preferences)
+NOTIFICATION_ROUTES: tuple[HTTPRouteHandler, ...] = (show_preferences, choose_preferences, add_push, drop_push)

@@ -42,7 +42,8 @@ class DeliveriesQuery(Paging, forbid_unknown_fields=True):
 
 
 class DeadDeliveryOut(Out):
-    """A delivery that failed for good (`failed`) or on which slotwatch failed three times (`set_aside`)."""
+    """A delivery that failed for good (`failed`), that slotwatch failed on three times (`set_aside`) or whose answer
+    was lost (`unknown`): that one may have arrived."""
 
     id: str
     booking_id: str | None
@@ -76,6 +77,7 @@ class BacklogOut(Out):
 
     channel: str
     pending: int
+    unknown: int
     failed: int
     set_aside: int
     oldest_pending_seconds: float
@@ -141,6 +143,7 @@ async def show_overview(request: ApiRequest) -> Response[bytes]:
                 BacklogOut(
                     channel=one.channel,
                     pending=one.pending,
+                    unknown=one.unknown,
                     failed=one.failed,
                     set_aside=one.set_aside,
                     oldest_pending_seconds=one.waits.total_seconds(),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 
 from slotwatch.analytics.deliveries import DeliveryFigures
 from slotwatch.analytics.rates import Rate
@@ -43,6 +44,7 @@ from slotwatch.web.contract import (
     read_query,
     reply,
 )
+from slotwatch.web.live import Pass, stream_of
 
 __all__ = ["DASHBOARD_ROUTES", "statistics_json"]
 
@@ -66,6 +68,12 @@ class NoShowQuery(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     time_range: TimeRange = TimeRange.DAY
 
 
+class StreamQuery(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """`since` is the version of an earlier event, for clients that cannot send `Last-Event-ID`."""
+
+    since: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+
+
 @get(
     "/api/vendor/dashboard/slot-monitoring",
     opt=declared(
@@ -86,7 +94,7 @@ async def monitor_slots(request: ApiRequest) -> Response[bytes]:
     after = None if cursor is None else Place(cursor[0], in_utc(cursor[1], "cursor"), cursor[2])
     station_id = None if query.station_id is None else parse_ref("ST", query.station_id)
     desk: Desk = request.app.state.desk
-    async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with desk.database.snapshot() as conn:
         now = await desk.clock.now(conn)
         scope = Scope.until_now(_vendor_id(request), query.time_range.length, now, station_id)
         statistics = await read_statistics(conn, scope)
@@ -114,7 +122,7 @@ async def show_no_shows(request: ApiRequest) -> Response[bytes]:
     """GET /api/vendor/dashboard/no-shows."""
     query = read_query(request, NoShowQuery)
     desk: Desk = request.app.state.desk
-    async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with desk.database.snapshot() as conn:
         now = await desk.clock.now(conn)
         scope = Scope.until_now(_vendor_id(request), query.time_range.length, now)
         groups = await read_breakdown(conn, scope, GroupBy(query.group_by))
@@ -127,6 +135,27 @@ async def show_no_shows(request: ApiRequest) -> Response[bytes]:
             next_cursor=None,
         )
     )
+
+
+@get(
+    "/api/vendor/dashboard/slot-monitoring/stream",
+    opt=declared(
+        Operation(
+            "Be told when your slots change",
+            str,
+            _TAG,
+            query=StreamQuery,
+            media_type="text/event-stream",
+            description="Server-Sent Events: `changed` names bookings and stations, `reload` means everything."
+            " Goes on after `Last-Event-ID`, or after `since`.",
+        )
+    ),
+)
+async def stream_changes(request: ApiRequest) -> Stream:
+    """GET /api/vendor/dashboard/slot-monitoring/stream."""
+    query = read_query(request, StreamQuery)
+    admission = Pass(_vendor_id(request), authorization=request.headers.get("authorization"))
+    return await stream_of(request.app.state.live, admission, request.headers.get("last-event-id") or query.since)
 
 
 def statistics_json(statistics: Statistics) -> StatisticsOut:
@@ -197,4 +226,4 @@ def _no_show_json(group: Group, group_by: str) -> NoShowGroup:
     )
 
 
-DASHBOARD_ROUTES: tuple[HTTPRouteHandler, ...] = (monitor_slots, show_no_shows)
+DASHBOARD_ROUTES: tuple[HTTPRouteHandler, ...] = (monitor_slots, show_no_shows, stream_changes)

@@ -1,91 +1,54 @@
-"""Forms of the pages: what was typed, read strictly by the shapes of the API, and what was wrong said at its field."""
+"""Forms of the pages, read by their declared shapes."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 import msgspec
-from babel.numbers import get_currency_precision
 
-from slotwatch.domain.money import Money
-from slotwatch.web.contract import field_error
-from slotwatch.web.problems import FieldError, FieldsRefused
+from slotwatch.domain.errors import InvalidInput
 from slotwatch.web.visitors import PageRequest
 
-__all__ = ["Filled", "amount_text", "as_number", "minor_units", "read_form", "read_shape"]
+__all__ = ["Position", "read_form"]
 
-_T = TypeVar("_T")
-_LONGEST = 10_000
-_SAYINGS = (
-    (re.compile(r"length >= \d+"), "This is needed."),
-    (re.compile(r"length <= (\d+)"), "At most {0} characters."),
-    (re.compile(r"(?:>=|>) ([\d.-]+)"), "At least {0}."),
-    (re.compile(r"<= ([\d.-]+)"), "At most {0}."),
-    (re.compile(r"Expected `(?:int|float)[^`]*`, got"), "A number is needed."),
-    (re.compile(r"missing required field"), "This is needed."),
-    (re.compile(r"matching regex"), "This is not in the form that is needed."),
-)
+_Form = TypeVar("_Form")
 
 
-@dataclass(frozen=True)
-class Filled:
-    """A form as it was filled in, and by field what is wrong with it; `""` stands for the whole form."""
+class Position(msgspec.Struct):
+    """Where the browser says that it is, when its owner allowed that; empty otherwise."""
 
-    values: Mapping[str, str]
-    errors: Mapping[str, str] = field(default_factory=dict)
+    latitude: str = ""
+    longitude: str = ""
+    accuracy: str = ""
 
-    def __getitem__(self, name: str) -> str:
-        """What stands in that field; empty where nothing does."""
-        return self.values.get(name, "")
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """In degrees; None where nothing sensible was sent."""
+        found = _number(self.latitude, 90), _number(self.longitude, 180)
+        return None if found[0] is None or found[1] is None else (found[0], found[1])
 
-    def refused(self, error: FieldsRefused) -> "Filled":
-        """The same form with what was refused said at its field."""
-        said = {one.path.partition(".")[0].partition("[")[0]: _said(one.message) for one in error.refused}
-        return Filled(self.values, said)
+    @property
+    def metres(self) -> float | None:
+        """The browser's own doubt."""
+        return _number(self.accuracy, 1e7)
 
 
-async def read_form(request: PageRequest) -> Filled:
-    """What was typed, without blanks around it; of fields that come several times the last one counts."""
+async def read_form(request: PageRequest, shape: type[_Form]) -> _Form:
+    """The fields of a form as that shape, without spaces around; what is empty counts as not given.
+
+    Raises InvalidInput: only a form that we did not make can be wrong in its shape.
+    """
     form = await request.form()
-    given = {name: value.strip()[:_LONGEST] for name, value in form.multi_items() if isinstance(value, str)}
-    return Filled({name: value for name, value in given.items() if name != "csrf"})
-
-
-def read_shape(given: Mapping[str, object], shape: type[_T]) -> _T:
-    """The values as that shape. Raises FieldsRefused."""
+    given = {name: value.strip() for name, value in form.items() if isinstance(value, str) and value.strip()}
+    if any("\x00" in value for value in given.values()):
+        raise InvalidInput
     try:
         return msgspec.convert(given, shape, strict=False)
     except msgspec.ValidationError as error:
-        raise FieldsRefused(field_error(error)) from error
+        raise InvalidInput(f"This form cannot be read: {error}.") from error
 
 
-def as_number(text: str) -> str:
-    """A number as programs write it, whether it was typed with a point or a comma."""
-    return text.replace(" ", "").replace(",", ".") if text.count(",") <= 1 else text
-
-
-def minor_units(name: str, text: str, currency: str) -> int:
-    """`12,50` EUR as 1250. Raises FieldsRefused that names the field."""
+def _number(text: str, most: float) -> float | None:
     try:
-        amount = Decimal(as_number(text)).scaleb(get_currency_precision(currency))
-    except InvalidOperation as error:
-        raise FieldsRefused(FieldError(name, "An amount is needed, such as 12.50.")) from error
-    if not amount.is_finite() or amount != amount.to_integral_value() or not 0 <= amount <= 1_000_000_000:
-        raise FieldsRefused(FieldError(name, "An amount is needed that can be paid, such as 12.50."))
-    return int(amount)
-
-
-def amount_text(money: Money) -> str:
-    """1250 EUR as `12.50`, for a field to be changed."""
-    precision = get_currency_precision(money.currency)
-    return f"{Decimal(money.amount).scaleb(-precision):.{precision}f}"
-
-
-def _said(message: str) -> str:
-    for pattern, saying in _SAYINGS:
-        found = pattern.search(message)
-        if found:
-            return saying.format(*(limit.removesuffix(".0") for limit in found.groups()))
-    return message[:1].upper() + message[1:]
+        number = float(text)
+    except ValueError:
+        return None
+    return number if -most <= number <= most else None

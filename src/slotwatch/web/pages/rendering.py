@@ -18,8 +18,9 @@ from litestar.params import FromPath
 from slotwatch.domain.errors import NotFound
 from slotwatch.web.headers import PAGE_POLICY
 
-__all__ = ["page", "send_static_file"]
+__all__ = ["packed", "page", "send_push_worker", "send_static_file"]
 
+_WORTH_PACKING = 4096
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -50,6 +51,16 @@ def page(
     )
 
 
+def packed(request: Request[Any, Any, State], answer: Response[str], *, unless: bool = False) -> Response[Any]:
+    """The page compressed, where the browser takes that and it is large. `unless` the page repeats what somebody typed:
+    its compressed length would tell a listener how much that resembles what else is on the page."""
+    if unless or len(answer.content) < _WORTH_PACKING or "gzip" not in request.headers.get("accept-encoding", ""):
+        return answer
+    headers = {**answer.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    content = gzip.compress(answer.content.encode(), compresslevel=5, mtime=0)
+    return Response(content, status_code=answer.status_code, media_type="text/html", headers=headers)
+
+
 @get("/static/{name:str}", include_in_schema=False)
 async def send_static_file(request: Request[Any, Any, State], name: FromPath[str]) -> Response[bytes]:
     """GET /static/…: style sheets and scripts. Their address changes when they do, so they may be kept."""
@@ -61,6 +72,14 @@ async def send_static_file(request: Request[Any, Any, State], name: FromPath[str
     if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.packed, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
     return Response(found.raw, media_type=kind, headers=headers)
+
+
+@get("/push-worker.js", include_in_schema=False)
+async def send_push_worker() -> Response[bytes]:
+    """GET /push-worker.js: stands at the root, since a worker serves the pages below its own place; never kept."""
+    return Response(
+        _static_files()["push-worker.js"].raw, media_type="text/javascript", headers={"Cache-Control": "no-cache"}
+    )
 
 
 @dataclass(frozen=True)

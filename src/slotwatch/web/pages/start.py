@@ -1,4 +1,4 @@
-"""The start page, the readable API docs and the page that links in messages lead to."""
+"""The start page and the readable API docs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,14 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 from litestar.datastructures import State
-from litestar.params import FromPath
 
 from slotwatch.domain.errors import SlotwatchError
-from slotwatch.domain.ids import booking_ref, parse_booking_ref
 from slotwatch.web import problems
 from slotwatch.web.contract import Operation, declared
 from slotwatch.web.openapi import openapi_document
 from slotwatch.web.pages.rendering import page
 
-__all__ = ["Link", "show_booking_page", "show_docs", "show_openapi", "show_start"]
+__all__ = ["Link", "show_docs", "show_openapi", "show_start"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +60,6 @@ async def show_docs(request: Request[None, None, State]) -> Response[str]:
         codes=_codes(),
         words=schemas,
     )
-
-
-@get("/bookings/{booking_id:str}", include_in_schema=False)
-async def show_booking_page(booking_id: FromPath[str]) -> Response[str]:
-    """GET /bookings/…: where the links in messages lead. Says the same whether or not there is such a booking."""
-    return page("booking.html", ref=booking_ref(parse_booking_ref(booking_id)))
 
 
 def _document(request: Request[Any, Any, State]) -> dict[str, Any]:

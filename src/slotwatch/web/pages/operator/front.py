@@ -19,7 +19,7 @@ from slotwatch.usecases.acknowledge_alert import acknowledge_alert
 from slotwatch.usecases.staff import insert_person
 from slotwatch.usecases.vendors import insert_vendor, list_vendors
 from slotwatch.web.contact import checked_name
-from slotwatch.web.pages.forms import Filled, read_form
+from slotwatch.web.pages.filled import Filled, read_filled
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.vendor.staff import read_person
 from slotwatch.web.pages.vendor.stations import desk_of
@@ -99,7 +99,7 @@ async def acknowledge(request: PageRequest, alert_id: FromPath[int]) -> Response
 async def add_vendor(request: PageRequest) -> Response[Any]:
     """POST /operator/vendors: a vendor with its first owner, both or neither."""
     desk = desk_of(request)
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         vendor_name = _name(filled["vendor"])
         owner = read_person(filled, 0, StaffRole.OWNER)

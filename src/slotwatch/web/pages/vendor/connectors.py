@@ -13,7 +13,7 @@ from slotwatch.usecases import vendor_setup
 from slotwatch.usecases.vendor_setup import OwnConnector, OwnStation
 from slotwatch.web.api.vendor_shapes import ConnectorRequest
 from slotwatch.web.api.vendor_stations import connector_columns
-from slotwatch.web.pages.forms import Filled, amount_text, as_number, minor_units, read_form, read_shape
+from slotwatch.web.pages.filled import Filled, amount_text, as_number, minor_units, read_filled, read_shape
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.vendor.stations import desk_of, own_station, station_fields, station_page
 from slotwatch.web.problems import FieldError, FieldsRefused
@@ -30,7 +30,7 @@ async def add_connector(request: PageRequest, station_id: FromPath[str]) -> Resp
     """POST /vendor/stations/{id}/connectors."""
     visitor: Visitor = request.user
     station = await own_station(request, station_id)
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         await vendor_setup.add_connector(desk_of(request), visitor.vendor_id, station.id, _columns(filled))
     except (FieldsRefused, Conflict) as error:
@@ -59,7 +59,7 @@ async def save_connector(request: PageRequest, station_id: FromPath[str], connec
     """POST /vendor/stations/{id}/connectors/{id}."""
     visitor: Visitor = request.user
     station, connector = await _own(request, station_id, connector_id)
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         await vendor_setup.change_connector(
             desk_of(request), visitor.vendor_id, station.id, connector.id, _columns(filled)

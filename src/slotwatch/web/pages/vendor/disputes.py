@@ -20,7 +20,7 @@ from slotwatch.usecases.vendor_disputes import (
     list_disputes,
     resolve_dispute,
 )
-from slotwatch.web.pages.forms import read_form
+from slotwatch.web.pages.filled import read_filled
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.vendor.dispute_story import story_of, when_in
 from slotwatch.web.pages.vendor.stations import desk_of
@@ -57,7 +57,7 @@ async def show_dispute(request: PageRequest, booking_id: FromPath[str]) -> Respo
 async def decide_dispute(request: PageRequest, booking_id: FromPath[str]) -> Response[Any]:
     """POST /vendor/disputes/{id}."""
     visitor: Visitor = request.user
-    filled = await read_form(request)
+    filled = await read_filled(request)
     number = parse_booking_ref(booking_id)
     if filled["decision"] not in list(Decision):
         return await _page(request, booking_id, note=filled["note"], refusal="Choose one of the two.", status=422)

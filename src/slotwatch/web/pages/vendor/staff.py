@@ -11,7 +11,7 @@ from slotwatch.domain.staff import StaffRole
 from slotwatch.locale.catalogues import LANGUAGES, language
 from slotwatch.usecases.staff import NewPerson, add_person, change_role, list_people, remove_person
 from slotwatch.web.contact import checked_email, checked_name
-from slotwatch.web.pages.forms import Filled, read_form
+from slotwatch.web.pages.filled import Filled, read_filled
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.vendor.stations import desk_of
 from slotwatch.web.problems import FieldError, FieldsRefused
@@ -41,7 +41,7 @@ async def show_staff(request: PageRequest) -> Response[str]:
 async def add_staff(request: PageRequest) -> Response[Any]:
     """POST /vendor/staff."""
     visitor: Visitor = request.user
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         role = _role(filled["role"])
         await add_person(desk_of(request), read_person(filled, visitor.vendor_id, role))
@@ -56,7 +56,7 @@ async def add_staff(request: PageRequest) -> Response[Any]:
 async def set_role(request: PageRequest, person_id: FromPath[int]) -> Response[Any]:
     """POST /vendor/staff/{id}/role."""
     visitor: Visitor = request.user
-    role = _role((await read_form(request))["role"])
+    role = _role((await read_filled(request))["role"])
     try:
         await change_role(desk_of(request), visitor.vendor_id, person_id, role)
     except Conflict as error:

@@ -19,7 +19,7 @@ from slotwatch.usecases.vendor_removal import Removal, bookings_to_come, remove
 from slotwatch.usecases.vendor_setup import OwnStation
 from slotwatch.web.api.vendor_shapes import StationRequest
 from slotwatch.web.api.vendor_stations import station_columns
-from slotwatch.web.pages.forms import Filled, as_number, read_form, read_shape
+from slotwatch.web.pages.filled import Filled, as_number, read_filled, read_shape
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.vendor.hours_form import day_rows, hours_fields, hours_words, read_hours
 from slotwatch.web.problems import FieldError, FieldsRefused
@@ -69,7 +69,7 @@ async def new_station(request: PageRequest) -> Response[str]:
 async def add_station(request: PageRequest) -> Response[Any]:
     """POST /vendor/stations."""
     visitor: Visitor = request.user
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         station = await vendor_setup.add_station(desk_of(request), visitor.vendor_id, _columns(filled))
     except (FieldsRefused, InvalidInput) as error:
@@ -89,7 +89,7 @@ async def save_station(request: PageRequest, station_id: FromPath[str]) -> Respo
     """POST /vendor/stations/{id}."""
     visitor: Visitor = request.user
     station = await own_station(request, station_id)
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         await vendor_setup.change_station(desk_of(request), visitor.vendor_id, station.id, _columns(filled))
     except (FieldsRefused, InvalidInput) as error:
@@ -108,7 +108,7 @@ async def ask_removal(request: PageRequest, station_id: FromPath[str]) -> Respon
 async def remove_station(request: PageRequest, station_id: FromPath[str]) -> Response[Any]:
     """POST /vendor/stations/{id}/remove."""
     visitor: Visitor = request.user
-    filled = await read_form(request)
+    filled = await read_filled(request)
     station, where, label = await _to_remove(request, station_id, filled["connector"] or None)
     because = filled["reason"] if filled["bookings"] == "cancel" else None
     if because is not None and not 0 < len(because) <= 500:

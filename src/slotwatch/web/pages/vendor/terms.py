@@ -20,7 +20,7 @@ from slotwatch.usecases.vendors import VendorProfile, read_profile, set_profile
 from slotwatch.web.api.shapes import In
 from slotwatch.web.api.vendor_shapes import VendorTermsRequest
 from slotwatch.web.contact import checked_email, checked_name
-from slotwatch.web.pages.forms import Filled, as_number, read_form, read_shape
+from slotwatch.web.pages.filled import Filled, as_number, read_filled, read_shape
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.vendor.stations import desk_of, with_refusal
 from slotwatch.web.pages.vendor.terms_preview import Preview, preview_terms
@@ -66,7 +66,7 @@ async def show_terms(request: PageRequest) -> Response[str]:
 async def save_terms(request: PageRequest) -> Response[Any]:
     """POST /vendor/terms."""
     visitor: Visitor = request.user
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         given = _without_the_house(request, _terms_given(filled))
         await vendor_setup.set_terms(desk_of(request), visitor.vendor_id, given)
@@ -78,7 +78,7 @@ async def save_terms(request: PageRequest) -> Response[Any]:
 @post("/vendor/terms/preview", include_in_schema=False)
 async def preview(request: PageRequest) -> Response[str]:
     """POST /vendor/terms/preview: the part of the page beside the form, as the form stands. Stores nothing."""
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         terms = Terms.from_dict({**desk_of(request).settings.house_terms().as_dict(), **_terms_given(filled)})
     except InvalidInput as error:
@@ -90,7 +90,7 @@ async def preview(request: PageRequest) -> Response[str]:
 async def save_profile(request: PageRequest) -> Response[Any]:
     """POST /vendor/terms/profile."""
     visitor: Visitor = request.user
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         kept = await read_profile(desk_of(request), visitor.vendor_id)
         await set_profile(desk_of(request), _profile(filled, kept))
@@ -103,7 +103,7 @@ async def save_profile(request: PageRequest) -> Response[Any]:
 async def save_alerts(request: PageRequest) -> Response[Any]:
     """POST /vendor/terms/alerts."""
     visitor: Visitor = request.user
-    filled = await read_form(request)
+    filled = await read_filled(request)
     try:
         rules = _rules(filled)
         kept = await read_profile(desk_of(request), visitor.vendor_id)

@@ -1,0 +1,282 @@
+"""How the board is drawn: places of slots and ticks in percent of the window, words and marks of states, zones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from slotwatch.analytics.board import Board, BoardConnector, BoardSlot, BoardStation
+from slotwatch.analytics.scope import Period
+from slotwatch.domain.ids import ref
+from slotwatch.domain.lifecycle import FINAL_STATES, State
+
+__all__ = [
+    "MARKS",
+    "Axis",
+    "Drawn",
+    "DrawnSlot",
+    "Row",
+    "Section",
+    "draw",
+    "rows_of",
+    "short",
+    "start_of_window",
+    "zone_words",
+]
+
+MARKS = {
+    State.PENDING: "…",
+    State.CONFIRMED: "○",
+    State.GRACE: "◔",
+    State.ACTIVE: "●",
+    State.COMPLETED: "✓",
+    State.EXPIRED: "✕",
+    State.CANCELLED: "\u2013",
+    State.VOIDED: "⊘",
+    State.REINSTATED: "↺",
+}
+_LET_GO = (State.EXPIRED, State.CANCELLED, State.VOIDED)
+_MOST_LETTERS = 32
+_QUARTER = timedelta(minutes=15)
+_ORDER = {State.GRACE: 0, State.ACTIVE: 1, State.PENDING: 2, State.CONFIRMED: 2}
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A line of the axis, with its label in the axis's zone where there is room for one."""
+
+    x: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The time axis in one zone, which it names."""
+
+    zone: str
+    ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class DrawnSlot:
+    """A slot as a box: `x` and `width` in percent, `low` for one that let its time go to another."""
+
+    ref: str
+    state: str
+    x: str
+    width: str
+    low: bool
+    words: str
+    label: str
+    since: int | None  # of a countdown, in seconds since 1970
+    until: int | None
+    deadline: str
+
+
+@dataclass(frozen=True)
+class DrawnConnector:
+    """One line of a station; `y` is the top of its line."""
+
+    y: int
+    label: str
+    about: str
+    slots: tuple[DrawnSlot, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One station. It has an axis of its own if its zone is not the board's."""
+
+    ref: str
+    name: str
+    zone: str
+    is_removed: bool
+    axis: Axis | None
+    connectors: tuple[DrawnConnector, ...]
+    height: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The whole board."""
+
+    axis: Axis
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One slot in the list, times in its station's zone."""
+
+    ref: str
+    state: str
+    station: str
+    connector: str
+    driver: str
+    vehicle: str
+    day: str
+    times: str
+    zone: str
+    since: int | None
+    until: int | None
+    deadline: str
+
+
+LINE = 38  # pixels; board.css has the same
+AXIS = 22
+
+
+def draw(board: Board, window: Period, zone: ZoneInfo) -> Drawn:
+    """Every station's slots; the axis is in `zone`."""
+    axis = _axis(window, zone)
+    return Drawn(axis, tuple(_section(station, window, zone) for station in board.stations))
+
+
+def rows_of(board: Board) -> list[Row]:
+    """The slots as a list: what runs out first, then what is to come, then what has ended, the latest first."""
+    placed = [
+        (_place(slot), _row(slot, station, connector))
+        for station in board.stations
+        for connector in station.connectors
+        for slot in connector.slots
+    ]
+    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
+
+
+def short(text: str | None, most: int = _MOST_LETTERS) -> str:
+    """The text, cut where it would fill the screen, and closed in so that right-to-left script stays inside."""
+    text = " ".join((text or "").split())
+    return f"\u2068{text[: most - 1]}…\u2069" if len(text) > most else f"\u2068{text}\u2069" if text else ""
+
+
+def zone_words(zone: ZoneInfo, at: datetime) -> str:
+    """`Europe/Vienna (CEST)`."""
+    name = _zone_name(at, zone)
+    return f"{zone.key} ({name})" if name.isupper() and name != zone.key else zone.key
+
+
+def _zone_name(at: datetime, zone: ZoneInfo) -> str:
+    """`CEST`; the city where the zone has no letters of its own."""
+    name = at.astimezone(zone).tzname() or ""
+    return name if name.isalpha() else zone.key.rpartition("/")[2].replace("_", " ")
+
+
+def _axis(window: Period, zone: ZoneInfo) -> Axis:
+    return Axis(zone_words(zone, window.since), tuple(_ticks(window, zone)))
+
+
+def _ticks(window: Period, zone: ZoneInfo) -> Iterator[Tick]:
+    """Whole local hours; where clocks change, each says its offset's name, so that an hour can be there twice."""
+    hours = window.length // timedelta(hours=1)
+    every = 1 if hours <= 12 else 2
+    changes = window.since.astimezone(zone).utcoffset() != window.until.astimezone(zone).utcoffset()
+    at = window.since
+    while at < window.until:
+        local = at.astimezone(zone)
+        if local.minute == 0:
+            labelled = local.hour % every == 0 and at > window.since
+            words = f"{local:%H:%M}" if local.hour or not labelled else f"{local:%a} {local.day}"
+            suffix = f" {local.tzname()}" if changes and labelled else ""
+            yield Tick(_percent(at, window), f"{words}{suffix}" if labelled else "")
+        at += _QUARTER
+
+
+def _section(station: BoardStation, window: Period, zone: ZoneInfo) -> Section:
+    own_axis = None if station.zone.key == zone.key else _axis(window, station.zone)
+    top = AXIS if own_axis else 0
+    connectors = tuple(
+        DrawnConnector(
+            top + LINE * line,
+            connector.label,
+            f"{connector.type} {connector.power_kw:g} kW",
+            tuple(_drawn(connector, station.zone, window)),
+        )
+        for line, connector in enumerate(station.connectors)
+    )
+    return Section(
+        ref("ST", station.id),
+        station.name,
+        zone_words(station.zone, window.since),
+        station.is_removed,
+        own_axis,
+        connectors,
+        top + LINE * len(connectors),
+    )
+
+
+def _drawn(connector: BoardConnector, zone: ZoneInfo, window: Period) -> Iterator[DrawnSlot]:
+    kept = [slot for slot in connector.slots if slot.state not in _LET_GO]
+    taken = [slot for slot in connector.slots if slot.state in _LET_GO]
+    full: list[BoardSlot] = [*kept]
+    low = set()
+    for slot in taken:
+        if any(slot.starts_at < other.ends_at and other.starts_at < slot.ends_at for other in full):
+            low.add(slot.id)
+        else:
+            full.append(slot)
+    for slot in connector.slots:
+        begin, end = max(slot.starts_at, window.since), min(slot.ends_at, window.until)
+        since, until = _countdown(slot)
+        yield DrawnSlot(
+            slot.ref,
+            slot.state.value,
+            _percent(begin, window),
+            f"{100 * ((end - begin) / window.length):.2f}%",
+            slot.id in low,
+            f"{MARKS[slot.state]} {short(slot.driver_name or slot.vehicle)}".strip(),
+            f"{connector.label}, {slot.state}, {_times(slot, zone)}, {short(slot.driver_name or 'no name')}",
+            since,
+            until,
+            _deadline(slot, zone),
+        )
+
+
+def _row(slot: BoardSlot, station: BoardStation, connector: BoardConnector) -> Row:
+    since, until = _countdown(slot)
+    local = slot.starts_at.astimezone(station.zone)
+    return Row(
+        slot.ref,
+        slot.state.value,
+        short(station.name, 40),
+        connector.label,
+        short(slot.driver_name, 40) or "no name",
+        short(slot.vehicle, 24),
+        f"{local:%a} {local.day} {local:%b}",
+        _times(slot, station.zone),
+        _zone_name(slot.starts_at, station.zone),
+        since,
+        until,
+        _deadline(slot, station.zone),
+    )
+
+
+def _deadline(slot: BoardSlot, zone: ZoneInfo) -> str:
+    return f"until {slot.grace_ends_at.astimezone(zone):%H:%M}"
+
+
+def _times(slot: BoardSlot, zone: ZoneInfo) -> str:
+    begin, end = slot.starts_at.astimezone(zone), slot.ends_at.astimezone(zone)
+    if begin.utcoffset() != end.utcoffset():
+        return f"{begin:%H:%M} {begin.tzname()} - {end:%H:%M} {end.tzname()}"
+    return f"{begin:%H:%M}-{end:%H:%M}"
+
+
+def _countdown(slot: BoardSlot) -> tuple[int | None, int | None]:
+    if slot.state is not State.GRACE:
+        return None, None
+    return int(slot.starts_at.timestamp()), int(slot.grace_ends_at.timestamp())
+
+
+def _place(slot: BoardSlot) -> tuple[int, float, int]:
+    if slot.state in FINAL_STATES:
+        return 3, -slot.starts_at.timestamp(), -slot.id
+    return _ORDER[slot.state], slot.starts_at.timestamp(), slot.id
+
+
+def _percent(at: datetime, window: Period) -> str:
+    return f"{100 * ((at - window.since) / window.length):.2f}%"
+
+
+def start_of_window(now: datetime, hours: int) -> datetime:
+    """Where a window begins that follows the present: the last whole hour, and a sixth of the window before it."""
+    return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=max(1, hours // 6))

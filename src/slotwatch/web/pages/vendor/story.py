@@ -1,0 +1,152 @@
+"""The whole story of a booking as a vendor reads it: its moves, what was told and how that fared, check-ins, money."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from slotwatch.domain.lifecycle import Cause
+from slotwatch.domain.money import Account, Entry, Money
+from slotwatch.domain.notices import DeliveryState
+from slotwatch.locale.catalogues import DEFAULT, language
+from slotwatch.outbox.money_words import amount_words
+from slotwatch.storage.booking_views import TransitionView
+from slotwatch.storage.evidence import Records
+
+__all__ = ["Told", "amount", "check_ins", "instant", "ledger_lines", "moves_of", "told_of"]
+
+_CAUSES = {
+    Cause.BOOKED: "was booked",
+    Cause.TIME: "its time came",
+    Cause.PAID: "was paid",
+    Cause.CHECKED_IN: "checked in",
+    Cause.CANCELLED: "was cancelled",
+    Cause.LEFT: "the driver left",
+    Cause.EXTENDED: "grace was made longer by an outage of ours",
+    Cause.NO_FAULT: "nobody was at fault",
+    Cause.PROVEN: "a check-in in time was proven later",
+    Cause.DISPUTE_WON: "the dispute was decided for the driver",
+}
+_ACTORS = {"engine": "slotwatch", "driver": "the driver", "vendor": "the staff", "operator": "the operator"}
+_GOOD = (DeliveryState.DELIVERED, DeliveryState.SENT)
+_BAD = (DeliveryState.FAILED, DeliveryState.MISSED, DeliveryState.SET_ASIDE)
+_ENTRIES = {
+    Entry.CAPTURED: "paid by the driver",
+    Entry.EARNED: "earned",
+    Entry.REFUNDED: "paid back to the driver",
+    Entry.KEPT: "kept from a late cancel",
+    Entry.FORFEIT_HELD: "forfeited, held for a day",
+    Entry.FORFEITED: "forfeited for good",
+}
+_METHODS = {"app": "in the app", "qr": "by QR code", "charger": "by plugging in", "vendor": "by the staff"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that happened."""
+
+    at: str
+    words: str
+    state: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One notice on one channel, with its tries and the provider's reports."""
+
+    at: str
+    what: str
+    channel: str
+    state: str
+    tone: str
+    note: str
+    tries: tuple[Line, ...]
+
+
+def instant(at: datetime, zone: ZoneInfo) -> str:
+    """In the station's zone, with seconds: what is argued about is often seconds."""
+    local = at.astimezone(zone)
+    return f"{local.day} {local:%b, %H:%M:%S}"
+
+
+def amount(money: Money) -> str:
+    """As the pages write it."""
+    return amount_words(money, language(DEFAULT))
+
+
+def moves_of(history: list[TransitionView], zone: ZoneInfo) -> list[Line]:
+    """Every move, the oldest first."""
+    return [
+        Line(
+            instant(move.at, zone),
+            _CAUSES[move.cause],
+            move.to_state.value,
+            _by(move.actor) + (f": {move.reason}" if move.reason and move.cause is Cause.CANCELLED else ""),
+        )
+        for move in history
+    ]
+
+
+def told_of(records: Records, receipts: list[Mapping[str, Any]], zone: ZoneInfo) -> list[Told]:
+    """Every notice on every channel, the oldest first."""
+    tries: dict[tuple[int, str], list[tuple[datetime, str, str]]] = {}
+    for row in records.attempts:
+        words = f"{row['outcome'].replace('_', ' ')} by {row['provider']}"
+        tries.setdefault((row["notice_id"], row["channel"]), []).append((row["at"], words, row["error"] or ""))
+    for report in receipts:
+        words = f"{report['provider']} reports: {report['status']}"
+        place = (report["notice_id"], report["channel"])
+        tries.setdefault(place, []).append((report["at"], words, report["error"] or ""))
+    return [
+        Told(
+            at=instant(row["sent_at"] or row["created_at"], zone),
+            what=row["kind"].replace("_", " "),
+            channel=row["channel"],
+            state=row["state"].replace("_", " "),
+            tone="good" if row["state"] in _GOOD else "bad" if row["state"] in _BAD else "wait",
+            note=row["error"] or "",
+            tries=tuple(
+                Line(instant(at, zone), words, note=note)
+                for at, words, note in sorted(tries.get((row["id"], row["channel"]), []))
+            ),
+        )
+        for row in records.notices
+        if row["channel"] is not None
+    ]
+
+
+def check_ins(records: Records, zone: ZoneInfo) -> list[Line]:
+    """Every attempt to check in, good or not."""
+    return [
+        Line(
+            instant(row["received_at"], zone),
+            "check-in" if row["valid"] else "check-in refused",
+            note=" ".join(filter(None, (_METHODS.get(row["method"] or "", ""), _detail(row["detail"])))),
+        )
+        for row in records.evidence
+    ]
+
+
+def ledger_lines(records: Records, zone: ZoneInfo) -> list[tuple[str, str, str, str]]:
+    """When, what, from whom to whom, how much."""
+    return [
+        (
+            instant(row["at"], zone),
+            _ENTRIES[Entry(row["entry"])],
+            f"{Account(row['debit'])} to {Account(row['credit'])}",
+            amount(Money(row["amount"], row["currency"])),
+        )
+        for row in records.ledger
+    ]
+
+
+def _by(actor: str) -> str:
+    return f"by {_ACTORS.get(actor, actor)}"
+
+
+def _detail(detail: Mapping[str, Any]) -> str:
+    """What the evidence says besides; positions are the driver's own business and are left out."""
+    said = {name: value for name, value in detail.items() if name not in ("location", "latitude", "longitude")}
+    return ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in said.items() if value is not None)

@@ -1,0 +1,212 @@
+// The live board: follows /vendor/stream, fetches the parts that changed, lets countdowns tick, opens bookings beside it.
+"use strict";
+(() => {
+  const RENEW_EVERY = 1000; // at most so often, in ms
+  const LIST_EVERY = 5000; // the list of a large board
+  const LARGE = 300; // slots
+  const POLL_EVERY = 10000;
+  const PATIENCE = 4000; // how long the stream may be away before we look by ourselves
+
+  const $ = (id) => document.getElementById(id);
+  const panel = $("panel");
+  let ahead = 0; // how far the server's clock is ahead of ours, in ms
+  let wanted = new Set();
+  let renewedAt = 0, listedAt = 0, timer = 0, busy = false, poller = 0, lostSince = 0;
+  let opened = null, openedFrom = null, reading = null;
+
+  const serverNow = () => Date.now() + ahead;
+  const stamp = () => new Date(serverNow()).toLocaleTimeString([], { hour12: false });
+
+  const say = (state, words) => {
+    const live = $("live");
+    if (live.dataset.state === state && state !== "polling" && state !== "trouble") return;
+    live.dataset.state = state;
+    live.querySelector(".words").textContent = words;
+  };
+
+  // -- what ticks
+
+  const clock = (ms) => {
+    const seconds = Math.max(0, Math.ceil(ms / 1000));
+    return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} left`;
+  };
+
+  const tick = () => {
+    const now = serverNow();
+    for (const words of document.querySelectorAll(".clock[data-until]")) words.textContent = clock(words.dataset.until * 1000 - now);
+    for (const ring of document.querySelectorAll(".ring[data-until]")) {
+      const since = ring.dataset.since * 1000, until = ring.dataset.until * 1000;
+      const share = Math.min(1, Math.max(0, (until - now) / Math.max(1, until - since)));
+      ring.querySelector(".left").setAttribute("stroke-dashoffset", (100 * (1 - share)).toFixed(1));
+    }
+    const seen = $("seen").dataset;
+    const x = `${(100 * (now - seen.since) / (seen.until - seen.since)).toFixed(3)}%`;
+    for (const line of document.querySelectorAll(".time .now")) { line.setAttribute("x1", x); line.setAttribute("x2", x); }
+  };
+
+  const sync = () => { ahead = Number($("seen").dataset.now) - Date.now(); tick(); };
+
+  // -- fetching what changed
+
+  const isShown = (element) => element && element.getClientRects().length > 0;
+
+  const parts = () => {
+    const large = document.querySelectorAll(".s").length > LARGE;
+    const names = ["numbers"];
+    const now = Date.now();
+    if (wanted.has("everything")) names.push("timeline");
+    else if (isShown($("timeline"))) names.push(...[...wanted].slice(0, 40));
+    if (!large || wanted.has("everything") || now - listedAt >= LIST_EVERY) { names.push("list"); listedAt = now; }
+    else setTimeout(() => want(), LIST_EVERY - (now - listedAt));
+    return names.join(",");
+  };
+
+  const renew = async () => {
+    timer = 0;
+    if (busy) return want();
+    busy = true;
+    renewedAt = Date.now();
+    const asked = new URLSearchParams(location.search);
+    asked.set("parts", parts());
+    const before = wanted;
+    wanted = new Set();
+    try {
+      const answer = await fetch(`/vendor/board?${asked}`, { headers: { "HX-Request": "true" }, cache: "no-store", redirect: "manual" });
+      if (answer.status === 401 || answer.type === "opaqueredirect") return ended();
+      if (!answer.ok) throw new Error(String(answer.status));
+      await htmx.swap({ text: await answer.text(), target: document.body, sourceElement: document.body, swap: "none" });
+      sync();
+      markOpened();
+      if (poller) say("polling", `No live stream: looking every 10 seconds, last at ${stamp()}.`);
+    } catch {
+      for (const one of before) wanted.add(one);
+      wanted.add("everything");
+      say("trouble", `No answer from slotwatch. What you see is as of ${new Date(Number($("seen").dataset.now)).toLocaleTimeString([], { hour12: false })}.`);
+      if (!poller) setTimeout(want, 3000);
+    } finally {
+      busy = false;
+    }
+  };
+
+  const want = (...names) => {
+    for (const name of names) wanted.add(name);
+    if (!timer) timer = setTimeout(renew, Math.max(50, RENEW_EVERY - (Date.now() - renewedAt)));
+  };
+
+  // -- the stream
+
+  const changed = (event) => {
+    const told = JSON.parse(event.data);
+    alive();
+    if (event.type === "reload" || !told.bookingIds.length || told.stationIds.some((id) => !$(id))) want("everything");
+    else want(...told.stationIds);
+    if (opened && (event.type === "reload" || told.bookingIds.includes(opened) || !told.bookingIds.length)) renewPanel();
+  };
+
+  const alive = () => {
+    lostSince = 0;
+    if (poller) { clearInterval(poller); poller = 0; }
+    say("live", "Live: changes show by themselves.");
+  };
+
+  const ended = () => {
+    stream?.close();
+    clearInterval(poller);
+    say("ended", "You are signed out. ");
+    const link = document.createElement("a");
+    link.href = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = "Sign in again.";
+    $("live").querySelector(".words").append(link);
+  };
+
+  const poll = () => {
+    if (poller) return;
+    say("polling", "No live stream: looking every 10 seconds.");
+    poller = setInterval(() => { want("everything"); if (stream.readyState === EventSource.CLOSED) follow(); }, POLL_EVERY);
+    want("everything");
+  };
+
+  let stream = null;
+  const follow = () => {
+    stream?.close();
+    stream = new EventSource(`/vendor/stream?since=${encodeURIComponent($("seen").value)}`);
+    stream.addEventListener("ready", alive);
+    stream.addEventListener("changed", changed);
+    stream.addEventListener("reload", changed);
+    stream.addEventListener("ended", ended);
+    stream.addEventListener("trouble", () => say("trouble", `No answer from the database. What you see is as of ${new Date(Number($("seen").dataset.now)).toLocaleTimeString([], { hour12: false })}.`));
+    stream.addEventListener("error", () => {
+      lostSince ||= Date.now();
+      setTimeout(() => { if (lostSince && Date.now() - lostSince >= PATIENCE) poll(); }, PATIENCE);
+    });
+  };
+
+  // -- a booking beside the board
+
+  const markOpened = () => {
+    for (const element of document.querySelectorAll(".open")) element.classList.remove("open");
+    if (opened) { $(opened)?.classList.add("open"); $(`row-${opened}`)?.classList.add("open"); }
+  };
+
+  const read = async (address, options = {}) => {
+    reading?.abort();
+    reading = new AbortController();
+    const answer = await fetch(address, { ...options, signal: reading.signal, headers: { "HX-Request": "true", ...options.headers }, cache: "no-store" });
+    if (answer.status === 401) return ended();
+    const text = await answer.text();
+    const body = new DOMParser().parseFromString(text, "text/html");
+    return (body.querySelector(".story, .notfound") || body.querySelector("main"))?.outerHTML ?? "";
+  };
+
+  const show = async (address, options) => {
+    try {
+      const story = await read(address, options);
+      if (story === undefined) return;
+      const fresh = `<button type="button" class="close small outline secondary" data-close>Close</button>${story}`;
+      const renews = !panel.hidden && options === undefined && panel.querySelector(".story")?.dataset.booking === opened;
+      await htmx.swap({ text: fresh, target: panel, sourceElement: panel, swap: renews ? "innerMorph" : "innerHTML" });
+      panel.hidden = false;
+      if (!renews) panel.focus();
+      markOpened();
+      tick();
+    } catch (error) {
+      if (error.name !== "AbortError") location.assign(address);
+    }
+  };
+
+  const renewPanel = () => { if (!panel.querySelector("textarea, input[type=text]")) show(`/vendor/bookings/${opened}`); };
+
+  const close = () => {
+    panel.hidden = true;
+    panel.replaceChildren();
+    opened = null;
+    markOpened();
+    openedFrom?.focus?.();
+  };
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-close]")) return close();
+    const link = event.target.closest('a[href^="/vendor/bookings/"]');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    const address = link.getAttribute("href");
+    event.preventDefault();
+    if (!panel.contains(link)) openedFrom = link;
+    opened = address.split("/")[3];
+    show(address);
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!panel.contains(form) || form.method !== "post") return;
+    event.preventDefault();
+    show(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  });
+
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !panel.hidden) close(); });
+
+  for (const choice of document.querySelectorAll(".filters select")) choice.addEventListener("change", () => choice.form.requestSubmit());
+
+  sync();
+  setInterval(tick, 1000);
+  follow();
+})();

@@ -1,0 +1,150 @@
+"""The driver's pages in a real browser: readable for everybody, and the stories of a booking from search to dispute."""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+
+from slotwatch.domain.booking import Booking
+from slotwatch.domain.ids import ref
+from slotwatch.domain.lifecycle import State
+from slotwatch.domain.slot import Slot
+from slotwatch.usecases.cancel import cancel
+from slotwatch.usecases.dispute import dispute
+from slotwatch.usecases.pay import pay
+from slotwatch.web.visitors import SESSION_COOKIE
+from tests.conftest import NOON, Town
+from tests.integration.web.conftest import make_app
+from tests.support.browser import LOOKS, browsing, listen_to, served, sticking_out
+from tests.support.crew import Crew
+from tests.support.signed_in import driver_cookie, make_staff, staff_cookie
+
+pytestmark = pytest.mark.browser
+
+HOUR = timedelta(hours=1)
+SHOTS = os.environ.get("SLOTWATCH_SHOTS")
+LONG_NAME = "Parkhaus " + "Donaudampfschifffahrtsgesellschaftskapitänsmütze " * 3
+ARABIC_NAME = "محطة شحن الميناء القديم"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A driver with a booking in every state, and who sees what."""
+
+    driver: dict[str, str]
+    staff: dict[str, str]
+    bookings: dict[str, Booking]
+
+
+async def _paid(crew: Crew, town: Town, connector: int, slot: Slot, **more: str) -> Booking:
+    booking = await crew.booked(town.driver, connector, slot, **more)
+    return await pay(crew.desk, town.driver.id, booking.id)
+
+
+async def _scene(crew: Crew, town: Town) -> Scene:
+    await crew.never_silent()
+    for name, latitude, longitude in (
+        (LONG_NAME, 48.23, 16.41),
+        (ARABIC_NAME, 48.19, 16.34),
+        ("Westbahnhof", 48.197, 16.338),
+    ):
+        await crew.execute(
+            "WITH s AS (INSERT INTO station (vendor_id, name, address, latitude, longitude, zone, created_at)"
+            " VALUES ($1, $2, 'Mariahilfer Straße 132, 1070 Wien', $3, $4, 'Europe/Vienna', $5) RETURNING id)"
+            " INSERT INTO connector (station_id, label, type, power_kw, price_per_hour, currency, created_at)"
+            " SELECT id, label, 'Type 2', 22, 480, 'EUR', $5 FROM s, unnest('{1,2}'::text[]) AS label",
+            *(town.vendor, name, latitude, longitude, NOON),
+        )  # fmt: skip
+    await crew.execute(
+        "UPDATE station SET latitude = 48.21, longitude = 16.36, name = $2 WHERE id = $1", town.station, ARABIC_NAME
+    )
+    await crew.execute("UPDATE driver SET email_verified_at = $2 WHERE id = $1", town.driver.id, NOON)
+    first, second, third, fourth = town.connectors
+    made = {
+        "expired": await _paid(crew, town, first, town.slot(starts_in=HOUR / 4), vehicle="W-12345X"),
+        "disputed": await _paid(crew, town, second, town.slot(starts_in=HOUR / 4, length=HOUR / 2)),
+        "cancelled": await _paid(crew, town, fourth, town.slot(starts_in=28 * HOUR)),
+    }
+    await cancel(crew.desk, town.driver.id, made["cancelled"].id)
+    await crew.live_for(2 * HOUR)
+    await dispute(
+        crew.desk, town.driver.id, made["disputed"].id, "The charger was blocked by a van.\nI called the hotline."
+    )
+    made["grace"] = await _paid(crew, town, first, town.slot(starts_in=2 * HOUR + HOUR / 6))
+    made["active"] = await _paid(crew, town, second, town.slot(starts_in=2 * HOUR + HOUR / 6, length=2 * HOUR))
+    await crew.live_for(HOUR / 12)
+    await crew.checked_in(made["active"])
+    await crew.live_for(HOUR / 6)
+    made["confirmed"] = await _paid(crew, town, third, town.slot(starts_in=26 * HOUR))
+    made["pending"] = await crew.booked(town.driver, fourth, town.slot(starts_in=27 * HOUR))
+    await crew.execute("UPDATE delivery SET state = 'delivered' WHERE channel = 'email' AND state = 'sent'")
+    staff_id = await make_staff(crew.desk.database, town.vendor, now=crew.clock.read())
+    await crew.execute("UPDATE station SET rotating_code = true WHERE id = 2")
+    return Scene(
+        driver=await driver_cookie(crew.desk.database, town.driver.id, now=crew.clock.read()),
+        staff=await staff_cookie(crew.desk.database, staff_id, now=crew.clock.read()),
+        bookings=made,
+    )
+
+
+def _pages(scene: Scene, town: Town, token: str) -> dict[str, tuple[str, dict[str, str]]]:
+    """By name: the page, and who looks at it."""
+    here, nobody, me = ref("ST", town.station), dict[str, str](), scene.driver
+    codes = [ref("CN", connector) for connector in town.connectors]
+    book = f"/stations/{here}/book?connector={codes[0]}&start=2026-03-03T18:00:00Z&minutes=60"
+    pages = {
+        "sign-in": ("/sign-in", nobody),
+        "stations": ("/stations?lat=48.205&lon=16.37", nobody),
+        "stations-none": ("/stations?q=nowhere", nobody),
+        "station": (f"/stations/{here}?day=2026-03-03", nobody),
+        "scan-nobody": (f"/c/{codes[0]}", nobody),
+        "link": (f"/b/{token}", nobody),
+        "absent": ("/c/CN-999", nobody),
+        "book": (book, me),
+        "bookings": ("/bookings", me),
+        "settings": ("/settings", me),
+        "scan-ready": (f"/c/{codes[0]}", me),
+        "scan-active": (f"/c/{codes[1]}", me),
+        "scan-other": (f"/c/{codes[2]}", me),
+        "scan-none": (f"/c/{ref('CN', town.other_connector)}", me),
+        "screen": (f"/vendor/stations/ST-{town.night_shut}/screen/{ref('CN', town.night_shut_connector)}", scene.staff),
+    }
+    pages |= {f"booking-{name}": (f"/bookings/{one.ref}", me) for name, one in scene.bookings.items()}
+    pages["pay"] = (f"/bookings/{scene.bookings['pending'].ref}/pay", me)
+    pages["cancel"] = (f"/bookings/{scene.bookings['confirmed'].ref}/cancel", me)
+    pages["finish"] = (f"/bookings/{scene.bookings['active'].ref}/finish", me)
+    pages["evidence"] = (f"/bookings/{scene.bookings['expired'].ref}/evidence", me)
+    return pages
+
+
+async def test_every_page_of_drivers_can_be_read_by_everybody(
+    paying_crew: Crew, town: Town, subtests: pytest.Subtests
+) -> None:
+    scene = await _scene(paying_crew, town)
+    app = make_app(paying_crew.desk, has_inbox=True)
+    token = app.state.notice_tokens.check_in_token(scene.bookings["grace"].id)
+    async with served(app) as site, browsing() as browser:
+        for look, options in LOOKS.items():
+            context = await browser.new_context(**options)
+            page = await context.new_page()
+            complaints = listen_to(page)
+            for name, (path, cookies) in _pages(scene, town, token).items():
+                with subtests.test(name, look=look):
+                    await context.clear_cookies()
+                    if cookies:
+                        await context.add_cookies(
+                            [{"name": SESSION_COOKIE, "value": cookies[SESSION_COOKIE], "url": site.url}]
+                        )
+                    await page.goto(site.url + path)
+                    if SHOTS:
+                        await page.screenshot(path=Path(SHOTS) / f"{name}-{look}.png", full_page=True)
+                    results = await Axe().run(page)
+                    assert results.violations_count == 0, results.generate_report()
+                    assert await sticking_out(page) <= 0, "nothing sticks out at the side"
+                    assert [one for one in complaints if "404" not in one] == []
+                    complaints.clear()
+            await context.close()
+    assert await paying_crew.state(scene.bookings["grace"]) is State.GRACE, "looking changes nothing"

@@ -1,0 +1,112 @@
+"""Vendors take turns: who has very much to tell delays nobody else, and what is urgent still goes first."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+from slotwatch.domain.notices import Channel
+from slotwatch.outbox.claim import Claimed, claim
+from slotwatch.outbox.settings import SenderSettings
+from tests.conftest import NOON, Town
+from tests.support.crew import Crew
+from tests.support.many import put_bookings
+from tests.support.provider import Provider, down
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+async def _claim(crew: Crew, limit: int, last: int = -1) -> list[Claimed]:
+    async with crew.desk.database.connection() as conn:
+        return await claim(conn, crew.clock, Channel.EMAIL, limit=limit, lease_for=MINUTE, last=last)
+
+
+async def _backlog(crew: Crew, town: Town, count: int = 60) -> None:
+    """So many confirmations of one vendor, and then one of another."""
+    await put_bookings(crew, town, count, starts_at=NOON + HOUR)
+    crew.clock.advance(MINUTE)
+    await crew.booked(town.driver, town.other_connector, town.slot(starts_in=2 * HOUR))
+
+
+async def test_who_comes_last_with_little_is_in_the_first_claim(crew: Crew, town: Town) -> None:
+    await _backlog(crew, town)
+    batch = await _claim(crew, 8)
+    assert Counter(each.turn for each in batch) == {town.vendor: 4, town.other_vendor: 1}
+    assert Counter(each.turn for each in await _claim(crew, 8)) == {town.vendor: 8}, "nobody else has anything"
+
+
+async def test_with_one_delivery_a_claim_they_go_in_turn(crew: Crew, town: Town) -> None:
+    await _backlog(crew, town, 6)
+    await crew.execute("UPDATE delivery SET vendor_id = 9 WHERE notice_id % 3 = 0")
+    await crew.execute("UPDATE delivery SET vendor_id = 0 WHERE notice_id % 3 = 1")
+    turns = {str(row["notice_id"]): row["vendor_id"] for row in await crew.rows("SELECT * FROM delivery")}
+    one_by_one = crew.sender(crew.mail, SenderSettings(batch_size=1))
+    while (await one_by_one.run_once()).claimed:
+        pass
+    order = [turns[key.split("-")[0]] for key in crew.mail.keys]
+    assert len(order) == 7
+    assert len(set(order[:3])) == 3, "each had a turn before anybody had a second one"
+    assert order[:3] == sorted(order[:3])
+
+
+async def test_the_turn_goes_on_after_the_last_vendor_and_comes_round(crew: Crew, town: Town) -> None:
+    await _backlog(crew, town)
+    assert [each.turn for each in await _claim(crew, 1, last=town.vendor)] == [town.other_vendor]
+    assert [each.turn for each in await _claim(crew, 1, last=town.other_vendor)] == [town.vendor]
+
+
+async def test_what_is_urgent_goes_before_any_turn(crew: Crew, town: Town) -> None:
+    await _backlog(crew, town)
+    started = await crew.booked(town.stranger, town.connectors[0], town.slot(starts_in=30 * MINUTE))
+    crew.clock.move_to(started.timeline.starts_at)
+    await crew.engine()
+    first = await _claim(crew, 8, last=town.vendor)
+    assert [each.kind for each in first] == ["slot_started"]
+
+
+async def test_senders_side_by_side_claim_nothing_twice_and_leave_nothing(crew: Crew, town: Town) -> None:
+    await _backlog(crew, town)
+    await crew.execute("UPDATE delivery SET vendor_id = notice_id % 7")
+    others = [Crew(crew.desk, SenderSettings(batch_size=4)) for _ in range(4)]
+    while (await asyncio.gather(*(one.deliver() for one in others))) and await crew.value(
+        "SELECT count(*) FROM delivery WHERE state = 'pending'"
+    ):
+        pass
+    keys = [key for one in others for key in (*one.mail.keys, *one.sms.keys)]
+    assert len(keys) == len(set(keys)) == 122
+
+
+async def test_a_provider_that_is_down_for_an_hour_after_a_rush_ends_with_everybody_told_and_was_left_in_peace(
+    crew: Crew, town: Town
+) -> None:
+    """Down for SMS from 13:00, when 25 slots begin, to 13:50; mail goes out, and steps in for the alert at 13:30."""
+    await crew.never_silent()
+    await put_bookings(crew, town, 25, starts_at=NOON + HOUR, grace_minutes=60, length=2 * HOUR)
+    await crew.deliver()
+    before = len(crew.sms.asked)
+    crew.sms.answer = down
+    await crew.live_until(NOON + HOUR)
+    await crew.live_until(NOON + HOUR + 50 * MINUTE)
+    asked = len(crew.sms.asked) - before
+    assert asked < 25 * 2 * 16, "4, 8, 16 ... seconds apart"
+    mails = Counter(await crew.kinds(crew.mail.taken))
+    assert mails == {"booking_confirmed": 25, "slot_started": 25, "grace_alert": 25}
+    crew.sms.answer = None
+    await crew.live_until(NOON + 2 * HOUR)
+    kinds = Counter(await crew.kinds(crew.sms.taken))
+    assert kinds["slot_started"] == 25, "the last try is made shortly before it is too late"
+    assert await crew.value("SELECT count(*) FROM delivery WHERE state <> 'sent'") == 0
+
+
+async def test_a_thousand_notices_that_twenty_senders_want_are_sent_once_each(crew: Crew, town: Town) -> None:
+    await put_bookings(crew, town, 500, starts_at=NOON + HOUR)
+    providers = [Provider(channel) for channel in (Channel.EMAIL, Channel.SMS) for _ in range(10)]
+
+    async def all_of(provider: Provider) -> None:
+        sender = crew.sender(provider, SenderSettings(batch_size=16))
+        while await crew.value("SELECT count(*) FROM delivery WHERE state = 'pending' AND lease = 0"):
+            await sender.run_once()
+
+    await asyncio.gather(*(all_of(provider) for provider in providers))
+    keys = [key for provider in providers for key in provider.keys]
+    assert len(keys) == len(set(keys)) == 1000

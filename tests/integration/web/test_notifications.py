@@ -1,0 +1,81 @@
+"""How a driver is told, over the API: addresses and what stands against them, and a browser that subscribes."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from slotwatch.channels import PushChannel
+from slotwatch.domain.notices import USUAL_CHANNELS, Channel
+from slotwatch.usecases.desk import Desk
+from tests.conftest import Town
+from tests.integration.channels.rigs_http import push_settings, subscription
+from tests.integration.web.conftest import Api, bearer, client_of, make_app, running
+from tests.push_double import PushDouble, push_double
+from tests.support.crew import Crew
+
+PATH = "/api/users/me/notifications"
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[PushDouble]:
+    with push_double() as double:
+        yield double
+
+
+@pytest.mark.node
+async def test_the_start_of_a_slot_is_shown_by_a_browser_that_subscribed_over_the_api(
+    desk: Desk, town: Town, service: PushDouble
+) -> None:
+    desk = replace(desk, channels=USUAL_CHANNELS | {Channel.PUSH})
+    crew, settings = Crew(desk), push_settings()
+    channel = PushChannel(settings)
+    crew.senders[Channel.PUSH] = crew.sender(channel)  # type: ignore[arg-type]  # the real one
+    app = make_app(desk, push=settings)
+    async with running(app), client_of(app) as client:
+        api = Api(client, town, crew.clock, bearer(town.driver.subject))
+        seen = (await api.get(PATH)).json()
+        assert seen["push"] == {"publicKey": settings.public_key, "browsers": 0} and seen["channels"]["push"] is True
+        shown_by = service.subscribe(seen["push"]["publicKey"])
+        given = {name: json.loads(shown_by.subscription)[name] for name in ("endpoint", "keys")}
+        added = await api.post(f"{PATH}/push", {"subscription": given})
+        assert (added.status_code, added.json()["push"]["browsers"]) == (200, 1), added.text
+        await crew.never_silent()
+        await crew.booked(town.driver, town.connectors[0], town.slot())
+        await crew.live_for(timedelta(hours=1))
+        (shown,) = service.shown(shown_by)
+        assert shown["title"] == "Harbour · 1A" and "check in by" in shown["body"] and shown["urgent"]
+        dropped = await api.call("DELETE", f"{PATH}/push", {"endpoint": given["endpoint"]})
+        assert (dropped.status_code, dropped.json()["push"]["browsers"]) == (200, 0)
+    await channel.close()
+
+
+async def test_without_a_key_the_api_offers_no_push(api: Api) -> None:
+    assert (await api.get(PATH)).json()["push"] is None
+    given = json.loads(subscription("https://push.example/x"))
+    answer = await api.post(f"{PATH}/push", {"subscription": given})
+    assert answer.status_code == 404
+
+
+async def test_addresses_are_shown_with_what_stands_against_them(api: Api, desk: Desk, town: Town) -> None:
+    async with desk.database.connection() as conn:
+        await conn.execute("UPDATE driver SET email_verified_at = now() WHERE id = $1", town.driver.id)
+        await conn.execute("INSERT INTO suppression VALUES ('sms', $1, 'they answered STOP', now())", town.driver.phone)
+    seen = (await api.as_caller(bearer(town.driver.subject)).get(PATH)).json()
+    assert seen["addresses"] == {
+        "email": {"address": town.driver.email, "verified": True, "suppressed": {}},
+        "sms": {
+            "address": town.driver.phone,
+            "verified": False,
+            "suppressed": {"sms": "Nothing is sent there by sms any more: they answered STOP"},
+        },
+    }
+
+
+async def test_the_worker_script_may_serve_every_page_and_is_never_kept(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/push-worker.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["cache-control"] == "no-cache"
