@@ -135,7 +135,10 @@ def alert_text(kind: AlertKind, detail: Mapping[str, Any]) -> str:
                 " Drivers who cannot be told do not lose their money."
             )
         case AlertKind.SPEND_CAP:
-            return f"Spent today: {detail['spent']} of {detail['cap']} minor units. Urgent messages still go out."
+            return (
+                f"Spent today: {detail['spent'] / 100:.2f} of {detail['cap'] / 100:.2f}. E-mails still go out, and what"
+                " cannot wait goes on up to twice as far."
+            )
         case AlertKind.OUTAGE:
             return (
                 f"From {_at(detail['began_at'])} to {_at(detail['ended_at'])}. Drivers got the time back, and nobody"
