@@ -182,7 +182,7 @@ def build_heart(component: Component, database: Database, clock: Clock) -> Heart
 
 def build_watch(settings: Settings, database: Database, clock: Clock) -> Watch:
     """Raises and resolves alerts; every kind of process runs one."""
-    return Watch(database, settings.channels, clock)
+    return Watch(database, settings.channels, clock, settings.caps)
 
 
 def build_hints(database: Database, clock: Clock) -> Hints:

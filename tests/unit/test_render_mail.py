@@ -25,7 +25,8 @@ from slotwatch.outbox.time_words import long_zone, short_zone, time_with_zone
 from slotwatch.outbox.values import VALUES
 
 FRONTEND = "https://charge.example"
-RENDERER = Renderer(tokens=NoticeTokens(b"k" * 32))
+TOKENS = NoticeTokens(b"k" * 32)
+RENDERER = Renderer(tokens=TOKENS)
 EVIL = "<b>x</b>{{ link }}{% if 1 %}&\"'%(name)s\r\nBcc: a@b.example\x07\u202e"
 BEFORE_THE_DEADLINE = [
     NoticeKind.BOOKING_CONFIRMED,
@@ -270,3 +271,13 @@ def test_without_tokens_a_mail_has_neither_picture_nor_calendar_link() -> None:
     for delivery in samples():
         html = bare.message(delivery, FRONTEND).html or ""
         assert not Page(html).images and "/notices/" not in html
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_who_must_check_in_gets_a_link_that_does_it_with_one_tap(code: str) -> None:
+    asking = {NoticeKind.REMINDER, NoticeKind.SLOT_STARTED, NoticeKind.GRACE_ALERT, NoticeKind.GRACE_EXTENDED}
+    for delivery in [one for one in samples(code) if one.rule.is_about_booking]:
+        message = told(delivery)
+        linked = f"{FRONTEND}/b/{TOKENS.check_in_token(delivery.facts['booking_id'])}"
+        assert (linked in Page(message.html or "").links) is (delivery.kind in asking)
+        assert (linked in message.text) is (delivery.kind in asking - {NoticeKind.REMINDER})

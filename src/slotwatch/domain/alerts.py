@@ -144,7 +144,7 @@ def alert_text(kind: AlertKind, detail: Mapping[str, Any], say: Say = _as_it_is)
                 " Drivers who cannot be told do not lose their money."
             )
         case AlertKind.SPEND_CAP:
-            sentence = say("Spent today: %(spent)s of %(cap)s minor units. Urgent messages still go out.")
+            sentence = say("Spent today: %(spent)s of %(cap)s. Urgent messages still go out.")
         case AlertKind.OUTAGE:
             sentence = say(
                 "From %(began_at)s to %(ended_at)s. Drivers got the time back, and nobody lost money for it."
@@ -172,9 +172,14 @@ def _at(text: str) -> str:
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def _major(minor: float) -> str:
+    return f"{minor / 100:.2f}"
+
+
 _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "rate": _percent,
     "usual": _percent,
+    **dict.fromkeys(("spent", "cap"), _major),
     **dict.fromkeys(("began_at", "ended_at", "beat_at"), _at),
 }
 """How details are written; all others are numbers as they are."""

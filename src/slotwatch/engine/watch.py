@@ -16,6 +16,7 @@ import structlog
 from slotwatch.domain.alerts import AlertKind, AlertRules
 from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.notices import Channel, NoticeKind, Recipient
+from slotwatch.outbox.settings import CapSettings
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
 from slotwatch.storage.recipients import operators, people_of
@@ -64,10 +65,13 @@ class WatchReport:
 class Watch:
     """Runs the files in `alerts/`; `channels` are those that are switched on."""
 
-    def __init__(self, database: Database, channels: Collection[Channel], clock: Clock) -> None:
+    def __init__(
+        self, database: Database, channels: Collection[Channel], clock: Clock, caps: CapSettings | None = None
+    ) -> None:
         self._database = database
         self._channels = channels
         self._clock = clock
+        self._caps = caps or CapSettings()
         self._rules = AlertRules()
 
     async def run_once(self, now: datetime, *, with_rates: bool = True) -> WatchReport:
@@ -120,6 +124,8 @@ class Watch:
             **rules,
             "now": now,
             "usual_days": _USUAL_DAYS,
+            "house_cap": self._caps.spend_cap,
+            "one_more": self._caps.sms_cost,
             "channels": [channel.value for channel in Channel],
         }
         rows = await statement.fetch(conn, **{field: known[field] for field in statement.names})

@@ -91,4 +91,4 @@ async def test_the_settings_page_says_why_a_phone_gets_nothing_any_more(
     client.cookies.update(await driver_cookie(desk.database, town.driver.id, now=clock.read()))
     page = await client.get("/settings")
     assert "Nothing is sent there by sms any more: they answered STOP" in page.text
-    assert "push-settings.js" not in page.text, "web push is not configured"
+    assert "settings-push.js" not in page.text, "web push is not configured"

@@ -10,6 +10,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 
+from slotwatch.channels.push import PushSettings
 from slotwatch.domain.errors import Conflict, InvalidInput, SlotwatchError, TooManyCodes
 from slotwatch.domain.notices import Channel
 from slotwatch.locale.catalogues import LANGUAGES, best_language, language
@@ -23,10 +24,18 @@ from slotwatch.storage.accounts import (
 from slotwatch.storage.people import Driver
 from slotwatch.storage.preferences import keep_proven_address, load_reach, save_preferences
 from slotwatch.usecases.addresses import prove_code
+from slotwatch.usecases.browsers import forget_browser, keep_browser
 from slotwatch.usecases.desk import Desk
-from slotwatch.web.api.notifications import Preferences, check_quiet_hours, read_preferences, why_not_sent
+from slotwatch.web.api.notifications import (
+    BrowserIn,
+    BrowserOut,
+    Preferences,
+    check_quiet_hours,
+    read_preferences,
+    why_not_sent,
+)
 from slotwatch.web.contact import checked_name
-from slotwatch.web.contract import read_query
+from slotwatch.web.contract import read_body, read_query
 from slotwatch.web.pages.driver.booking_words import CHANNEL_WORDS
 from slotwatch.web.pages.driver.sign_in import checked_address, send_code
 from slotwatch.web.pages.forms import read_form
@@ -190,6 +199,26 @@ async def prove_address(request: PageRequest) -> Response[Any]:
     return await _page(request, error=Conflict("This address signs in to another account of yours already."))
 
 
+@post("/settings/browsers", include_in_schema=False)
+async def add_browser(request: PageRequest) -> Response[Any]:
+    """POST /settings/browsers: by the page's script, when the browser has subscribed."""
+    given = (await read_body(request, BrowserIn)).subscription
+    push: PushSettings = request.app.state.push
+    driver_id = _visitor(request).driver_id
+    await keep_browser(request.app.state.desk, driver_id, msgspec.to_builtins(given), push=push)
+    return Response(None, status_code=204)
+
+
+@post("/settings/browsers/forget", include_in_schema=False)
+async def drop_browser(request: PageRequest) -> Response[Any]:
+    """POST /settings/browsers/forget: by the page's script. One that is not there is gone already."""
+    given = await read_body(request, BrowserOut)
+    subject = _visitor(request).session.subject
+    assert subject is not None, "a driver has one"
+    await forget_browser(request.app.state.desk, subject, given.endpoint)
+    return Response(None, status_code=204)
+
+
 @post("/settings/sign-out-everywhere", include_in_schema=False)
 async def sign_out_everywhere(request: PageRequest) -> Response[Any]:
     """POST /settings/sign-out-everywhere: every browser, this one too."""
@@ -288,5 +317,5 @@ def _cookie(request: PageRequest, value: str, *, max_age: int) -> Cookie:
 
 SETTINGS_PAGES: tuple[HTTPRouteHandler, ...] = (
     *(show_settings, save_name, save_notifications),
-    *(ask_for_address, show_address, prove_address, sign_out_everywhere),
+    *(ask_for_address, show_address, prove_address, add_browser, drop_browser, sign_out_everywhere),
 )
