@@ -1,7 +1,7 @@
 // The settings page: turns messages in this browser on and off.
-import { disablePush, enablePush, pushIsOn, pushIsPossible } from "/static/push.js";
 
 const box = document.querySelector("[data-push]");
+const { disablePush, enablePush, pushIsOn, pushIsPossible } = await import(box.dataset.module);
 
 const tell = async (path, body) => {
   const answer = await fetch(path, {
@@ -25,7 +25,7 @@ const said = {
   impossible: "This browser cannot show messages of sites.",
 };
 
-if (box && pushIsPossible()) {
+if (pushIsPossible()) {
   box.hidden = false;
   box.querySelector("[data-on]").addEventListener("click", async () => {
     try {

@@ -22,11 +22,18 @@ from slotwatch.storage.accounts import (
     verified_at,
 )
 from slotwatch.storage.people import Driver
-from slotwatch.storage.preferences import keep_proven_address, save_preferences
+from slotwatch.storage.preferences import keep_proven_address, load_reach, save_preferences
 from slotwatch.usecases.addresses import prove_code
 from slotwatch.usecases.browsers import forget_browser, keep_browser
 from slotwatch.usecases.desk import Desk
-from slotwatch.web.api.notifications import BrowserIn, BrowserOut, Preferences, check_quiet_hours, read_preferences
+from slotwatch.web.api.notifications import (
+    BrowserIn,
+    BrowserOut,
+    Preferences,
+    check_quiet_hours,
+    read_preferences,
+    why_not_sent,
+)
 from slotwatch.web.contact import checked_name
 from slotwatch.web.contract import read_body, read_query
 from slotwatch.web.pages.driver.booking_words import CHANNEL_WORDS
@@ -100,6 +107,7 @@ class _Address:
     kind: str
     value: str | None
     is_proven: bool
+    why_not: tuple[str, ...]
 
 
 @get("/settings", include_in_schema=False)
@@ -226,6 +234,7 @@ async def _page(request: PageRequest, *, done: str = "", error: SlotwatchError |
     async with desk.database.connection() as conn:
         driver = await find_driver_by_id(conn, driver_id)
         proven = await verified_at(conn, driver_id)
+        reach = await load_reach(conn, driver.subject)
     chosen = read_preferences(driver.preferences)
     switches = msgspec.to_builtins(chosen.channels)
     return show(
@@ -235,7 +244,7 @@ async def _page(request: PageRequest, *, done: str = "", error: SlotwatchError |
         done=done,
         error=None if error is None else error.message,
         driver=driver,
-        addresses=_addresses(driver, {channel for channel, at in proven.items() if at}),
+        addresses=_addresses(driver, {channel for channel, at in proven.items() if at}, why_not_sent(reach)),
         switches=[(name, CHANNEL_WORDS[name], switches.get(name, True)) for name in _switches(desk)],
         languages=[(code, language(code).name) for code in LANGUAGES],
         spoken="" if chosen.language is None else best_language(chosen.language).code,
@@ -244,10 +253,12 @@ async def _page(request: PageRequest, *, done: str = "", error: SlotwatchError |
     )
 
 
-def _addresses(driver: Driver, proven: set[Channel]) -> list[_Address]:
+def _addresses(driver: Driver, proven: set[Channel], why_not: dict[Channel, str]) -> list[_Address]:
+    by_phone = tuple(words for channel, words in why_not.items() if channel is not Channel.EMAIL)
+    by_mail = tuple(words for channel, words in why_not.items() if channel is Channel.EMAIL)
     return [
-        _Address("E-mail", driver.email, Channel.EMAIL in proven),
-        _Address("Phone", driver.phone, Channel.SMS in proven),
+        _Address("E-mail", driver.email, Channel.EMAIL in proven, by_mail),
+        _Address("Phone", driver.phone, Channel.SMS in proven, by_phone),
     ]
 
 
