@@ -243,6 +243,8 @@ async def test_a_driver_books_is_told_scans_and_charges_and_the_page_follows_by_
         evidence = await paying_crew.rows("SELECT valid, detail FROM evidence")
         assert [(one["valid"], one["detail"]["metresAway"]) for one in evidence] == [(True, 56)]
         assert complaints == []
+        await paying_crew.execute("DELETE FROM session")
+        await page.wait_for_url("**/sign-in?next=%2Fbookings%2FBK-*")
 
 
 async def test_a_lost_slot_is_explained_disputed_and_paid_back_and_an_outage_is_said(
