@@ -135,14 +135,14 @@ async def _product(
 ) -> dict[str, Any]:
     """Deliveries a second from the due instant until the last one was accepted, by `slotwatch work` as it is."""
     for patience in _PATIENCE:
-        found = await _try(conn, url, sinks, size, env, patience)
+        found = await _try(conn, url, sinks, size, env, patience=patience)
         if found is not None:
             return found
     raise RuntimeError("the bookings were due before the workers were ready, again and again: the machine is too busy")
 
 
 async def _try(
-    conn: Connection, url: str, sinks: Child, size: NoticesSize, env: Mapping[str, str], patience: int
+    conn: Connection, url: str, sinks: Child, size: NoticesSize, env: Mapping[str, str], *, patience: int
 ) -> dict[str, Any] | None:
     """None when the bookings were due before the workers were ready."""
     clock = DatabaseClock()
