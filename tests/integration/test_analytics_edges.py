@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from slotwatch.analytics.offered import read_offers
 from slotwatch.analytics.scope import GroupBy, Period, Scope
 from slotwatch.analytics.statistics import read_breakdown, read_insights, read_statistics
 from slotwatch.domain.errors import NotFound
@@ -141,3 +142,16 @@ async def test_a_vendors_numbers_walk_along_their_own_indexes(database: Database
     )
     assert "booking_live_idx" in slots and "booking_ended_idx" in slots
     assert "Seq Scan" not in figures + deliveries + slots
+
+
+async def test_a_connector_is_on_offer_until_it_is_removed_and_a_station_that_is_gone_is_not_listed(
+    database: Database, town: Town
+) -> None:
+    scope = Scope.until_now(town.vendor, DAY, NOON + DAY)
+    async with database.connection() as conn:
+        before = {one.station_id: one.offered for one in await read_offers(conn, scope)}
+        await conn.execute("UPDATE connector SET removed_at = $2 WHERE id = $1", town.connectors[0], NOON + 6 * HOUR)
+        await conn.execute("UPDATE station SET removed_at = $2 WHERE id = $1", town.night_shut, NOON)
+        after = {one.station_id: one.offered for one in await read_offers(conn, scope)}
+    assert before[town.station] == 4 * DAY and town.night_shut in before
+    assert after == {town.station: 3 * DAY + 6 * HOUR}
