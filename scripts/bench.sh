@@ -8,4 +8,7 @@ slotwatch=.venv/bin/slotwatch
 "$slotwatch" bench check-in --connections 32 --json
 "$slotwatch" bench lateness --rate 2 --seconds 20 --json
 "$slotwatch" bench outbox --json
+"$slotwatch" bench notices --json
 "$slotwatch" bench memory --json
+"$slotwatch" bench dashboard --json
+"$slotwatch" bench live --json

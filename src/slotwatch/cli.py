@@ -225,9 +225,7 @@ def report(
     vendor: Annotated[str, Parameter(help="Whose numbers, such as VN-1.")],
     period: Literal["24h", "7d", "30d", "this-month", "last-month", "custom"] = "7d",
     first: Annotated[date | None, Parameter(name="--from", help="First day of a custom period.")] = None,
-    last: Annotated[
-        date | None, Parameter(name="--to", help="Last day of a custom period, today unless given.")
-    ] = None,
+    last: Annotated[date | None, Parameter(name="--to", help="Its last day, today unless given.")] = None,
     station: Annotated[str | None, Parameter(help="One station only, such as ST-1.")] = None,
     table: Literal["summary", "days", "hours", "grace", "deliveries", "stations", "money"] | None = None,
     form: Annotated[Literal["text", "csv", "json"], Parameter(name="--format", help="For whom.")] = "text",

@@ -20,7 +20,13 @@ TINY = {
     "check-in": ("--connections", "3", "--each", "4", "--rounds", "2"),
     "outbox": ("--deliveries", "200", "--workers", "2", "--rounds", "1", "--batch-size", "30"),
     "lateness": ("--rate", "4", "--seconds", "2"),
-    "memory": ("--bookings", "500", "--seconds", "1"),
+    "notices": ("--bookings", "40", "--rounds", "1"),
+    "memory": ("--bookings", "500", "--waiting", "400", "--seconds", "1"),
+    "dashboard": (
+        *("--bookings", "600", "--vendors", "3", "--days", "3"),
+        *("--viewers", "2", "--answers", "3", "--rounds", "1"),
+    ),
+    "live": ("--viewers", "20", "--minutes", "0.05"),
 }
 
 

@@ -170,7 +170,7 @@ async def test_a_part_that_falls_silent_is_seen_by_those_who_live_and_its_outage
     assert (report.raised, report.resolved) == (3, 2), "the outage of each part, and of the vendor whose driver waited"
     async with crew.desk.database.connection() as conn:
         (told,) = await open_alerts(conn, town.vendor)
-    assert told.kind is AlertKind.OUTAGE and told.text.startswith("From 02 Mar, 12:00 UTC to 02 Mar, 12:21 UTC.")
+    assert told.kind is AlertKind.OUTAGE and told.text.startswith("From 2026-03-02 12:00 UTC to 2026-03-02 12:21 UTC.")
     assert await kinds(crew, town.other_vendor) == [] and booking.vendor_id == town.vendor
     for _ in range(12):
         crew.clock.advance(10 * MINUTE)

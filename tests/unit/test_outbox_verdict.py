@@ -180,16 +180,20 @@ CAPS = CapSettings(recipient_cap=3, spend_cap=100, sms_cost=10)
 
 
 @pytest.mark.parametrize(
-    ("kind", "most", "spent"), [(NoticeKind.SLOT_EXPIRED, 3, 90), (NoticeKind.GRACE_ALERT, 6, 190)]
+    ("kind", "most", "spent"), [(NoticeKind.SLOT_EXPIRED, 3, 99), (NoticeKind.GRACE_ALERT, 6, 199)]
 )
 def test_over_a_cap_the_paid_channel_gives_way_and_what_cannot_wait_goes_on_up_to_twice_as_far(
     kind: NoticeKind, most: int, spent: int
 ) -> None:
-    def judged(channel: Channel = Channel.SMS, **facts: Any) -> Any:
-        return before_sending(_delivery(kind, channel, **facts), BOTH, NOW, caps=CAPS)
+    def judged(on: Channel = Channel.SMS, **facts: Any) -> Any:
+        return before_sending(_delivery(kind, on, **facts), BOTH, NOW, caps=CAPS)
 
     assert judged(told_today=most - 1, spent_today=spent) is None
-    for facts, words in (({"told_today": most}, "paid messages today"), ({"spent_today": spent + 1}, "used up")):
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"told_today": most}, "paid messages today"),
+        ({"spent_today": spent + 1}, "used up"),
+    ]
+    for facts, words in cases:
         verdict = judged(**facts)
         assert (verdict.state, verdict.fallback) == (
             DeliveryState.SUPPRESSED,

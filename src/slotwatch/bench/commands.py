@@ -16,6 +16,7 @@ __all__ = ["app"]
 app = App(name="bench", help="Measure speed and memory against their limits.")
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Minutes = Annotated[float, Parameter(validator=Number(gt=0))]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object for programs.")]
 Server = Annotated[
     str | None,
@@ -75,15 +76,18 @@ def outbox(
 
 @app.command
 def memory(
-    *, bookings: Count = 1_000_000, seconds: Count = 20, json: Json = False, database_url: Server = None
+    *,
+    bookings: Count = 1_000_000,
+    waiting: Count = 100_000,
+    seconds: Count = 20,
+    json: Json = False,
+    database_url: Server = None,
 ) -> None:
-    """A worker process's memory with no bookings and with very many that lie in the future."""
-    from slotwatch.bench.memory import chunks, measure_memory
+    """A worker process's memory: with nothing to do, with very many bookings, while very many deliveries wait."""
+    from slotwatch.bench.memory import MemorySize, measure_memory
 
-    steps_to_go = 3 + chunks(bookings)
-    _measure(
-        "memory", steps_to_go, lambda url, steps: measure_memory(url, bookings, seconds, steps), json, database_url
-    )
+    size = MemorySize(bookings, waiting, seconds)
+    _measure("memory", size.steps, lambda url, steps: measure_memory(url, size, steps), json, database_url)
 
 
 @app.command
@@ -114,6 +118,15 @@ def dashboard(
 
     size = DashboardSize(bookings, vendors, days, viewers, answers, rounds)
     _measure("dashboard", size.steps, lambda url, steps: measure_dashboard(url, size, steps), json, database_url)
+
+
+@app.command
+def live(*, viewers: Count = 1000, minutes: Minutes = 10, json: Json = False, database_url: Server = None) -> None:
+    """Very many viewers of one board on one web process: how soon a change reaches all, and the process's memory."""
+    from slotwatch.bench.live import LiveSize, measure_live
+
+    size = LiveSize(viewers, minutes)
+    _measure("live", 1 + len(size.parts), lambda url, steps: measure_live(url, size, steps), json, database_url)
 
 
 def _measure(

@@ -30,21 +30,22 @@ class Server:
 
     host: str
     port: int
+    pid: int
     signer: TokenSigner
 
-    def token(self, subject: str) -> str:
-        """A driver's token, good for an hour."""
-        return self.signer.issue(subject, "driver", lifetime=timedelta(hours=1))
+    def token(self, subject: str, role: str = "driver", *, vendor_id: int | None = None) -> str:
+        """A token, good for two hours."""
+        return self.signer.issue(subject, role, vendor_id=vendor_id, lifetime=timedelta(hours=2))
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request with a JSON body."""
+    """One request, with a JSON body if any."""
 
     method: str
     path: str
     token: str
-    body: bytes
+    body: bytes = b""
 
     def encoded(self) -> bytes:
         """As it goes over the line."""
@@ -79,7 +80,7 @@ async def serving(database_url: str, connections: int) -> AsyncIterator[Server]:
                 address = urlsplit(await _address(process.stderr))
             draining = asyncio.create_task(_drain(process.stderr))
             signer = load_signer(WebSettings(signing_key=key), Path(folder))
-            yield Server(address.hostname or "127.0.0.1", address.port or 0, signer)
+            yield Server(address.hostname or "127.0.0.1", address.port or 0, process.pid, signer)
         finally:
             if process.returncode is None:
                 process.terminate()

@@ -9,21 +9,13 @@ from typing import Any
 
 from slotwatch.bench.crew import Child, crew
 from slotwatch.bench.report import Steps, medians
-from slotwatch.bench.seed import Wave, open_connection, seed, settle
+from slotwatch.bench.seed import Wave, add_deliveries, open_connection, seed
 from slotwatch.domain.lifecycle import State, Step
-from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.storage.clock import DatabaseClock
-from slotwatch.storage.statements import Connection, Statement, load_sql
+from slotwatch.storage.statements import Connection, load_sql
 
 __all__ = ["OutboxSize", "measure_outbox"]
 
-_NOTICES = Statement(
-    "WITH noted AS (INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)"
-    " SELECT id, 'slot_started', '', 0, :now::timestamptz + interval '30 minutes', :now FROM booking ORDER BY id"
-    " RETURNING id)"
-    " INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)"
-    " SELECT noted.id, channel, 'pending', 0, :now FROM noted CROSS JOIN unnest(:channels::text[]) AS channel"
-)
 _CHECK = load_sql(__package__, "check_outbox.sql")
 
 _TARGET = 15_000
@@ -70,8 +62,7 @@ async def _round(conn: Connection, url: str, size: OutboxSize) -> float:
     notices = _notices(size)
     await seed(conn, Wave(notices, notices, datetime(2026, 1, 1, tzinfo=UTC), state=State.GRACE, step=Step.GRACE_HALF))
     clock = DatabaseClock()
-    await _NOTICES.execute(conn, now=await clock.now(conn) - timedelta(minutes=1), channels=sorted(USUAL_CHANNELS))
-    await settle(conn)
+    await add_deliveries(conn, await clock.now(conn) - timedelta(minutes=1))
     order = {"job": "outbox", "url": url, "batch_size": size.batch_size}
     async with crew(size.workers, order) as children, asyncio.timeout(_SECONDS_FOR_A_ROUND):
         began = await clock.now(conn)

@@ -11,11 +11,12 @@ from typing import Any
 import asyncpg
 
 from slotwatch.domain.lifecycle import State, Step
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.domain.terms import Terms
 from slotwatch.storage.database import DatabaseSettings, prepare_connection, server_settings
 from slotwatch.storage.statements import Connection, Statement
 
-__all__ = ["CHUNK", "Wave", "open_connection", "seed", "settle"]
+__all__ = ["CHUNK", "Wave", "add_deliveries", "open_connection", "seed", "settle"]
 
 CHUNK = 50_000
 """Bookings put in by one statement: between two of them progress is shown."""
@@ -56,6 +57,13 @@ _BOOKINGS = Statement(
     " CROSS JOIN LATERAL (SELECT :starts_at::timestamptz + place.round * :every::interval"
     " + random() * :spread::interval AS s) AS slot"
 )
+_NOTICES = Statement(
+    "WITH noted AS (INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)"
+    " SELECT id, 'slot_started', '', 0, :now::timestamptz + interval '30 minutes', :now FROM booking ORDER BY id"
+    " RETURNING id)"
+    " INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)"
+    " SELECT noted.id, channel, 'pending', 0, :now FROM noted CROSS JOIN unnest(:channels::text[]) AS channel"
+)
 _PER_STATION = 20
 
 
@@ -93,6 +101,12 @@ async def seed(conn: Connection, wave: Wave, on_chunk: Callable[[int], None] = l
         last = min(first + CHUNK - 1, wave.bookings)
         await _BOOKINGS.execute(conn, first=first, last=last, now=now, **_values(wave))
         on_chunk(last)
+    await settle(conn)
+
+
+async def add_deliveries(conn: Connection, now: datetime) -> None:
+    """Every booking has begun, and nobody was told yet: two deliveries of each are due since `now`."""
+    await _NOTICES.execute(conn, now=now, channels=sorted(USUAL_CHANNELS))
     await settle(conn)
 
 

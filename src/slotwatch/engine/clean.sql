@@ -17,9 +17,9 @@ WITH clock AS MATERIALIZED (
        SET state = CASE WHEN d.handed_over IS NULL THEN 'missed' ELSE 'unknown' END,
            error = coalesce(d.error, CASE WHEN d.handed_over IS NULL THEN 'its time had passed before it could be sent'
                                           ELSE 'handed over, and the answer was lost: it may have arrived' END)
-      FROM notice AS n CROSS JOIN clock
-     WHERE n.id = d.notice_id AND d.state = 'pending' AND d.next_attempt_at < clock.now
-       AND n.valid_until < clock.now - interval '60 seconds'
+      FROM clock
+     WHERE d.state = 'pending' AND d.next_attempt_at < clock.now
+       AND (SELECT n.valid_until FROM notice AS n WHERE n.id = d.notice_id) < clock.now - interval '60 seconds'
     RETURNING d.notice_id
 ), keys AS (
     DELETE FROM idempotency USING clock WHERE created_at < clock.now - interval '7 days' RETURNING key

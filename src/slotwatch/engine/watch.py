@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from slotwatch.domain.alerts import AlertKind, AlertRules, alert_text, alert_title
+from slotwatch.domain.alerts import AlertKind, AlertRules
 from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.notices import Channel, NoticeKind, Recipient
 from slotwatch.outbox.settings import CapSettings
@@ -132,12 +132,11 @@ class Watch:
 
     async def _tell(self, conn: Connection, row: Mapping[str, Any], now: datetime) -> int:
         """Each of the vendor's owners and managers, or of the operators; once for each alert."""
-        vendor_id, kind = row["vendor_id"], AlertKind(row["kind"])
+        vendor_id = row["vendor_id"]
         people: list[Recipient] = await (operators(conn) if vendor_id is None else people_of(conn, vendor_id))
         station = row["station_name"]
-        facts = {
-            "title": alert_title(kind, row["subject"], station),
-            "text": alert_text(kind, row["detail"]),
+        facts = {  # put into words when it is sent, in the language of who gets it
+            **{name: row[name] for name in ("kind", "subject", "detail")},
             "link": "operator" if vendor_id is None else "vendor/alerts",
             **({"station": station} if station else {}),
         }

@@ -40,8 +40,8 @@ async def record(
     at: datetime,
     *,
     cost: int | None = None,
-) -> int:
-    """Write them in one statement. How many were still ours; the others belong to a later lease.
+) -> set[int]:
+    """Write them in one statement. The notices of those that were still ours; the others belong to a later lease.
 
     `cost` of a message, in minor units, makes what was sent count towards the caps; None: it costs nothing.
     """
@@ -67,4 +67,4 @@ async def record(
             for delivery, verdict in results
         ],
     )
-    return len(rows)
+    return {row["notice_id"] for row in rows}

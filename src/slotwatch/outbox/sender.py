@@ -16,7 +16,7 @@ from slotwatch.domain.notices import PAID_CHANNELS, Channel, DeliveryState
 from slotwatch.outbox.claim import Claimed, claim
 from slotwatch.outbox.compose import compose
 from slotwatch.outbox.handover import HandOver
-from slotwatch.outbox.record import record
+from slotwatch.outbox.recorder import Recorder
 from slotwatch.outbox.settings import CapSettings, SenderSettings
 from slotwatch.outbox.verdict import Verdict, after_fault, after_silence, after_try, before_sending
 from slotwatch.storage.clock import Clock, monotonic
@@ -75,7 +75,8 @@ class Sender:
         self._frontend_url = frontend_url
         self._caps = caps
         is_paid = self.channel in PAID_CHANNELS and provider.provider != "inbox"
-        self._cost = caps.cost(self.channel) if is_paid else None
+        cost = caps.cost(self.channel) if is_paid else None
+        self._recorder = Recorder(database, clock, self.channel, provider.provider, cost)
         self._write = write
         self._stop = asyncio.Event()
         # As many again are made ready while others are with the provider, so that it never waits for us.
@@ -144,28 +145,12 @@ class Sender:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             results = [result for result in (task.result() for task in done) if result is not None]
             if results:
-                lost += len(results) - await self._record(results, claimed + settings.lease_seconds)
+                lost += len(results) - await self._recorder.record(results, claimed + settings.lease_seconds)
             for _, verdict in results:
                 states[verdict.state] = states.get(verdict.state, 0) + 1
         if batch:
             _log.debug("deliveries handled", action="deliveries_handled", channel=self.channel, states=states)
         return SendReport(len(batch), states, lost)
-
-    async def _record(self, results: list[tuple[Claimed, Verdict]], lease_ends: float) -> int:
-        """Tried for as long as the lease is ours: what was sent must not be sent again because the database blinked."""
-        pause = 0.05
-        while True:
-            try:
-                async with self._database.connection() as conn:
-                    now = await self._clock.now(conn)
-                    provider = self._provider.provider
-                    return await record(conn, self.channel, provider, results, now, cost=self._cost)
-            except (Unavailable, *CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-                if monotonic() + pause > lease_ends:
-                    raise
-                _log.warning("outcomes are not recorded yet", action="outcomes_wait", error=str(error))
-            await self._clock.wait(timedelta(seconds=pause))
-            pause = min(pause * 2, 1.0)
 
     async def _deliver(self, delivery: Claimed, claimed: float) -> tuple[Claimed, Verdict] | None:
         """The result for one delivery; None when our lease grew too old to act on: it is due again by itself."""

@@ -93,7 +93,7 @@ def _why_not_paid(delivery: Claimed, caps: CapSettings) -> str | None:
     if so_far.messages >= caps.recipient_cap * times:
         return f"this address got {so_far.messages} paid messages today, which is the most"
     cap = caps.spend_cap if so_far.cap is None else so_far.cap
-    if cap is not None and so_far.spent + (so_far.going + 1) * caps.cost(delivery.channel) > cap * times:
+    if cap is not None and so_far.spent + so_far.going * caps.cost(delivery.channel) >= cap * times:
         return "what the vendor spends on messages in a day is used up"
     return None
 

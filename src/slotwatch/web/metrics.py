@@ -68,6 +68,12 @@ class Metrics:
             ["channel", "kind", "provider", "outcome"],
             registry=registry,
         )
+        self._receipts = Counter(
+            "slotwatch_receipts_total",
+            "What providers reported of deliveries.",
+            ["channel", "provider", "status"],
+            registry=registry,
+        )
         self._requests = Counter(
             "slotwatch_http_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
         )
@@ -134,6 +140,8 @@ class Metrics:
             self._transitions.labels(*move).inc(count)
         for attempt, count in flow.attempts.items():
             self._attempts.labels(*attempt).inc(count)
+        for receipt, count in flow.receipts.items():
+            self._receipts.labels(*receipt).inc(count)
 
 
 @get(
