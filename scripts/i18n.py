@@ -15,7 +15,7 @@ from babel.messages.pofile import write_po
 
 from slotwatch.locale.catalogues import DEFAULT, FOLDER, LANGUAGES, read_catalogue
 
-OUTBOX = FOLDER.parent / "outbox"
+OUTBOX, DOMAIN = FOLDER.parent / "outbox", FOLDER.parent / "domain"
 _SOURCES = [("templates/**.mjml", "jinja2"), ("templates/**.txt", "jinja2"), ("**.py", "python")]
 _KEYWORDS = {"gettext": None, "ngettext": (1, 2), "say": None}
 _PLACE = re.compile(r"%\((\w+)\)s")
@@ -26,10 +26,10 @@ def wanted() -> Catalog:
     """Every message that templates and code use."""
     catalogue = Catalog(project="slotwatch", fuzzy=False)
     options = {pattern: {"trimmed": "true", "newstyle_gettext": "true"} for pattern, _ in _SOURCES[:2]}
-    for file, _line, message, _comments, _context in extract_from_dir(
-        OUTBOX, _SOURCES, options, keywords=_KEYWORDS, comment_tags=()
-    ):
-        catalogue.add(message, locations=[(Path(file).as_posix(), 0)])
+    for folder, sources in ((OUTBOX, _SOURCES), (DOMAIN, [("alerts.py", "python")])):
+        found = extract_from_dir(folder, sources, options, keywords=_KEYWORDS, comment_tags=())
+        for file, _line, message, _comments, _context in found:
+            catalogue.add(message, locations=[(Path(file).as_posix(), 0)])
     return catalogue
 
 

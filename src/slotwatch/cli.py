@@ -21,6 +21,12 @@ db = App(name="db", help="The database schema.")
 app.command(db)
 notices = App(name="notices", help="What people are told, and what could not be told.")
 app.command(notices)
+bookings = App(name="bookings", help="Bookings that could not be moved.")
+app.command(bookings)
+vendor = App(name="vendor", help="Who owns stations.")
+app.command(vendor)
+staff = App(name="staff", help="Who may sign in for a vendor, or as operator.")
+app.command(staff)
 app.command("slotwatch.simulation.commands:app", name="simulate", help="Play a town on a movable clock.")
 app.command("slotwatch.bench.commands:app", name="bench", help="Measure speed and memory against their limits.")
 
@@ -30,6 +36,7 @@ _EXIT_CODES = {"bad_setting": _NOT_UNDERSTOOD}
 
 Host = Annotated[str | None, Parameter(help="Address to listen on, 127.0.0.1 unless given: any other lets others in.")]
 Port = Annotated[int | None, Parameter(help="Port to listen on, 8080 unless given; 0 takes any free one.")]
+Language = Annotated[str, Parameter(help="Of messages: en, de, es, fr, hi or ne.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 
@@ -132,6 +139,69 @@ def discard(delivery: Annotated[str, Parameter(help="Its id, such as 12-email.")
     run_discard(delivery)
 
 
+@bookings.command(name="set-aside")
+def set_aside(*, limit: Annotated[int, Parameter(help="How many at most.")] = 50, json: Json = False) -> None:
+    """List bookings that could not be moved three times."""
+    from slotwatch.processes.stuck import run_set_aside
+
+    run_set_aside(limit=limit, json=json)
+
+
+@bookings.command(name="put-back")
+def put_back(booking: Annotated[str, Parameter(help="Its id, such as BK-6K16K6G00000.")], /) -> None:
+    """Put a booking that was set aside back on its timeline, once the cause is mended."""
+    from slotwatch.processes.stuck import run_put_back
+
+    run_put_back(booking)
+
+
+@vendor.command(name="add")
+def add_vendor(*, name: str, language: Language = "en", email: str | None = None) -> None:
+    """Add a vendor and print its id."""
+    from slotwatch.processes.people import run_vendor_add
+
+    run_vendor_add(name=name, language=language, email=email)
+
+
+@vendor.command(name="list")
+def list_vendors(*, json: Json = False) -> None:
+    """List the vendors."""
+    from slotwatch.processes.people import run_vendor_list
+
+    run_vendor_list(json=json)
+
+
+@staff.command(name="add")
+def add_staff(
+    *,
+    role: Literal["owner", "manager", "attendant", "operator"],
+    email: Annotated[str, Parameter(help="Their own address: they sign in with it.")],
+    name: str,
+    vendor: Annotated[str | None, Parameter(help="Whose staff, such as VN-1; none for an operator.")] = None,
+    language: Language = "en",
+) -> None:
+    """Let somebody in."""
+    from slotwatch.processes.people import StaffWish, run_staff_add
+
+    run_staff_add(StaffWish(vendor=vendor, role=role, name=name, email=email, language=language))
+
+
+@staff.command(name="list")
+def list_staff(*, json: Json = False) -> None:
+    """List who may sign in as staff, and as what."""
+    from slotwatch.processes.people import run_staff_list
+
+    run_staff_list(json=json)
+
+
+@staff.command(name="remove")
+def remove_staff(email: Annotated[str, Parameter(help="The address with which they sign in.")], /) -> None:
+    """Send somebody away: they are signed out everywhere at once."""
+    from slotwatch.processes.people import run_staff_remove
+
+    run_staff_remove(email)
+
+
 @app.command
 def token(
     *,
@@ -155,9 +225,7 @@ def report(
     vendor: Annotated[str, Parameter(help="Whose numbers, such as VN-1.")],
     period: Literal["24h", "7d", "30d", "this-month", "last-month", "custom"] = "7d",
     first: Annotated[date | None, Parameter(name="--from", help="First day of a custom period.")] = None,
-    last: Annotated[
-        date | None, Parameter(name="--to", help="Last day of a custom period, today unless given.")
-    ] = None,
+    last: Annotated[date | None, Parameter(name="--to", help="Its last day, today unless given.")] = None,
     station: Annotated[str | None, Parameter(help="One station only, such as ST-1.")] = None,
     table: Literal["summary", "days", "hours", "grace", "deliveries", "stations", "money"] | None = None,
     form: Annotated[Literal["text", "csv", "json"], Parameter(name="--format", help="For whom.")] = "text",

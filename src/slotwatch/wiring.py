@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from slotwatch.analytics.no_shows import no_shows_by_station
 from slotwatch.channels import Chain, Channel, Guarded, InboxChannel
 from slotwatch.config import Settings
 from slotwatch.domain import notices
 from slotwatch.engine.advance import Advancer
 from slotwatch.engine.audit import Auditor
 from slotwatch.engine.clean import Cleaner
+from slotwatch.engine.digest import Digest
 from slotwatch.engine.hints import Hints, Listener
 from slotwatch.engine.outages import Component, Heart
 from slotwatch.engine.watch import Watch
@@ -168,6 +170,7 @@ def build_worker(settings: Settings, database: Database, clock: Clock, *, on_mov
         Auditor(channels, clock, louder_after=louder_after),
         Cleaner(clock),
         build_heart("engine", database, clock),
+        Digest(channels, no_shows_by_station, often=settings.notices.digest),
     )
     return Worker(database, clock, duties, on_moved)
 
@@ -179,7 +182,7 @@ def build_heart(component: Component, database: Database, clock: Clock) -> Heart
 
 def build_watch(settings: Settings, database: Database, clock: Clock) -> Watch:
     """Raises and resolves alerts; every kind of process runs one."""
-    return Watch(database, settings.channels, clock)
+    return Watch(database, settings.channels, clock, settings.caps)
 
 
 def build_hints(database: Database, clock: Clock) -> Hints:

@@ -7,18 +7,21 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Geolocation, Page
 
 from slotwatch.domain.booking import Booking
-from slotwatch.domain.ids import ref
+from slotwatch.domain.ids import parse_booking_ref, ref
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.slot import Slot
+from slotwatch.processes.http import Listener
 from slotwatch.usecases.cancel import cancel
 from slotwatch.usecases.dispute import dispute
 from slotwatch.usecases.pay import pay
-from slotwatch.web.visitors import SESSION_COOKIE
+from slotwatch.usecases.vendor_bookings import Staff
+from slotwatch.usecases.vendor_disputes import Decision, resolve_dispute
 from tests.conftest import NOON, Town
 from tests.integration.web.conftest import make_app
-from tests.support.browser import LOOKS, browsing, listen_to, served, sticking_out
+from tests.support.browser import LOOKS, browsing, carry, listen_to, served, sticking_out
 from tests.support.crew import Crew
 from tests.support.signed_in import driver_cookie, make_staff, staff_cookie
 
@@ -127,24 +130,125 @@ async def test_every_page_of_drivers_can_be_read_by_everybody(
     app = make_app(paying_crew.desk, has_inbox=True)
     token = app.state.notice_tokens.check_in_token(scene.bookings["grace"].id)
     async with served(app) as site, browsing() as browser:
-        for look, options in LOOKS.items():
-            context = await browser.new_context(**options)
-            page = await context.new_page()
-            complaints = listen_to(page)
-            for name, (path, cookies) in _pages(scene, town, token).items():
+        context = await browser.new_context(**LOOKS["phone-light"], reduced_motion="reduce")
+        page = await context.new_page()
+        complaints = listen_to(page)
+        for name, (path, cookies) in _pages(scene, town, token).items():
+            await context.clear_cookies()
+            if cookies:
+                await carry(context, cookies, site.url)
+            await page.goto(site.url + path)
+            for look in ("phone-light", "phone-dark", "desktop-light", "desktop-dark"):
                 with subtests.test(name, look=look):
-                    await context.clear_cookies()
-                    if cookies:
-                        await context.add_cookies(
-                            [{"name": SESSION_COOKIE, "value": cookies[SESSION_COOKIE], "url": site.url}]
-                        )
-                    await page.goto(site.url + path)
+                    await page.emulate_media(color_scheme=LOOKS[look]["color_scheme"])
+                    await page.set_viewport_size(LOOKS[look]["viewport"])
                     if SHOTS:
                         await page.screenshot(path=Path(SHOTS) / f"{name}-{look}.png", full_page=True)
-                    results = await Axe().run(page)
-                    assert results.violations_count == 0, results.generate_report()
                     assert await sticking_out(page) <= 0, "nothing sticks out at the side"
-                    assert [one for one in complaints if "404" not in one] == []
-                    complaints.clear()
-            await context.close()
+                    if look in ("phone-light", "desktop-dark"):  # each size and each scheme once
+                        results = await Axe().run(page)
+                        assert results.violations_count == 0, results.generate_report()
+            await page.emulate_media(color_scheme="light")
+            await page.set_viewport_size(LOOKS["phone-light"]["viewport"])
+            with subtests.test(name, look="console"):
+                assert [one for one in complaints if "404" not in one] == []
+            complaints.clear()
     assert await paying_crew.state(scene.bookings["grace"]) is State.GRACE, "looking changes nothing"
+
+
+async def _code(crew: Crew) -> str:
+    code = await crew.value("SELECT facts ->> 'code' FROM notice WHERE kind = 'sign_in_code' ORDER BY id DESC LIMIT 1")
+    return str(code)
+
+
+async def _sign_in(page: Page, crew: Crew, address: str) -> None:
+    await page.get_by_label("E-mail address or phone number").fill(address)
+    await page.get_by_role("button", name="Send me a code").click()
+    await page.get_by_label("Code").fill(await _code(crew))
+    await page.get_by_role("button", name="Go on").click()
+
+
+async def _book(page: Page, site: Listener, crew: Crew, hour: str) -> None:
+    """From the search to the paid booking, signing in on the way."""
+    page.set_default_timeout(15_000)
+    await page.goto(f"{site.url}/stations")
+    await page.get_by_role("link", name="Harbour").first.click()
+    await page.get_by_role("link", name=hour, exact=True).first.click()
+    if "/sign-in" in page.url:
+        await _sign_in(page, crew, "nina@example.org")
+    await page.get_by_role("button", name="Book and pay €12.50").click()
+    await page.get_by_role("button", name="Pay now").click()
+    await page.get_by_text("Check-in opens at").wait_for()
+
+
+async def test_a_driver_books_is_told_scans_and_charges_and_the_page_follows_by_itself(
+    paying_crew: Crew, town: Town
+) -> None:
+    await paying_crew.never_silent()
+    await paying_crew.execute("UPDATE station SET check_in_radius_m = 150 WHERE id = $1", town.station)
+    here: Geolocation = {"latitude": 48.2005, "longitude": 16.3701, "accuracy": 20}
+    async with served(make_app(paying_crew.desk)) as site, browsing() as browser:
+        context = await browser.new_context(**LOOKS["phone-light"], geolocation=here, permissions=["geolocation"])
+        page = await context.new_page()
+        complaints = listen_to(page)
+        await _book(page, site, paying_crew, "13:15")
+        booking = page.url
+        await paying_crew.live_until(NOON + HOUR * 5 / 4)
+        await page.get_by_role("button", name="Check in").wait_for()  # nobody loaded the page again
+        before = await page.locator(".dial b").inner_text()
+        await page.wait_for_function("old => document.querySelector('.dial b').textContent !== old", arg=before)
+        assert before.startswith(("30:", "29:"))
+        assert "slot_started" in await paying_crew.kinds(paying_crew.mail.taken)
+        await page.goto(f"{site.url}/c/{ref('CN', town.connectors[0])}")
+        await page.get_by_role("button", name="Check in at 1A").click()
+        await page.get_by_label("What to do now").get_by_text("You are checked in").wait_for()
+        assert page.url == booking
+        evidence = await paying_crew.rows("SELECT valid, detail FROM evidence")
+        assert [(one["valid"], one["detail"]["metresAway"]) for one in evidence] == [(True, 56)]
+        assert complaints == []
+
+
+async def test_a_lost_slot_is_explained_disputed_and_paid_back_and_an_outage_is_said(
+    paying_crew: Crew, town: Town
+) -> None:
+    await paying_crew.never_silent()
+    async with served(make_app(paying_crew.desk)) as site, browsing() as browser:
+        page = await browser.new_page(**LOOKS["desktop-light"])
+        await _book(page, site, paying_crew, "13:15")
+        booking, trouble = page.url, page.locator("#trouble")
+        await page.route("**/now", lambda route: route.fulfill(status=503, body="{}"))
+        await trouble.wait_for()
+        await paying_crew.live_until(NOON + 2 * HOUR)
+        await page.unroute("**/now")
+        await page.get_by_text("Nobody checked in before the grace period was over").wait_for()
+        assert await trouble.is_hidden()
+        await page.get_by_role("button", name="Why? See everything on record").click()
+        await page.get_by_text("None: nobody tried to check in").wait_for()
+        await page.get_by_role("button", name="This is wrong: dispute it").click()
+        await page.get_by_role("textbox", name="What happened").fill("The bay was blocked.\nI have photos.")
+        await page.get_by_role("button", name="Dispute this no-show").click()
+        await page.get_by_text("Sent on").wait_for()
+        staff = Staff(town.vendor, "staff-1")
+        number = parse_booking_ref(booking.rpartition("/")[2])
+        await resolve_dispute(paying_crew.desk, staff, number, Decision.REFUND, "Right you are.")
+        await page.goto(booking)
+        await page.get_by_text("you were right").wait_for()
+        assert "€12.50 goes back to you." in await page.locator("#now").inner_text()
+    await paying_crew.assert_sound()
+
+
+async def test_without_scripts_a_driver_signs_in_books_checks_in_and_leaves(paying_crew: Crew, town: Town) -> None:
+    await paying_crew.never_silent()
+    async with served(make_app(paying_crew.desk)) as site, browsing() as browser:
+        context = await browser.new_context(**LOOKS["phone-dark"], java_script_enabled=False)
+        page = await context.new_page()
+        await _book(page, site, paying_crew, "13:15")
+        await paying_crew.live_until(NOON + HOUR * 4 / 3)
+        await page.reload()
+        await page.get_by_role("button", name="Check in").click()
+        await page.get_by_role("button", name="Leave early").click()
+        await page.get_by_role("button", name="I have unplugged, I leave").click()
+        await page.get_by_text("You checked in and left before the slot ended.").wait_for()
+        await page.goto(f"{site.url}/settings")
+        await page.get_by_role("button", name="Sign out everywhere").click()
+        assert page.url == f"{site.url}/sign-in"

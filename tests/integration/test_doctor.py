@@ -70,6 +70,21 @@ async def test_a_silent_engine_is_told_with_what_waits(
 
 
 @pytest.mark.usefixtures("running")
+async def test_http_that_was_switched_off_is_told_because_no_no_show_stands_without_it(
+    settings: Settings, database: Database, database_url: str
+) -> None:
+    async with database.connection() as conn:
+        await conn.execute("UPDATE pulse SET beat_at = beat_at - interval '5 hours' WHERE component = 'api'")
+        await conn.execute("DELETE FROM heartbeat WHERE component = 'api'")
+    found = of(await examine(settings, database_url), "pulses")
+    assert (found.level, found.says) == (
+        Level.FAIL,
+        "HTTP has been silent for 5 h: every no-show since then is voided.",
+    )
+    assert "slotwatch serve" in found.advice and "DELETE FROM pulse WHERE component = 'api'" in found.advice
+
+
+@pytest.mark.usefixtures("running")
 async def test_a_booking_that_was_set_aside_is_named(
     settings: Settings, database: Database, town: Town, database_url: str
 ) -> None:

@@ -104,6 +104,21 @@ async def test_a_hanging_provider_delays_a_stop_by_no_more_than_the_time_one_try
     assert await crew.rows("SELECT FROM attempt WHERE outcome = 'failed'")
 
 
+async def test_what_had_to_queue_until_its_lease_was_nearly_over_is_given_back_and_not_sent(
+    crew: Crew, town: Town
+) -> None:
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.booked(town.stranger, town.connectors[1], town.slot())
+    provider = Provider(Channel.EMAIL, concurrency=1)
+    provider.gate = asyncio.Event()  # never opened
+    await crew.sender(provider, SenderSettings(lease_seconds=1, timeout_seconds=0.5)).run_once()
+    assert len(provider.asked) == 1
+    rows = await crew.rows("SELECT attempts, handed_over FROM delivery WHERE channel = 'email' ORDER BY attempts")
+    assert [tuple(row) for row in rows] == [(0, None), (1, None)]
+    await crew.live_for(MINUTE)
+    assert len(crew.mail.taken) == 2
+
+
 async def test_a_database_that_blinks_while_the_provider_answers_doubles_nothing(
     crew: Crew, town: Town, server: EmbeddedPostgres, database_url: str, cut_connections: Cut
 ) -> None:

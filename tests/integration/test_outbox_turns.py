@@ -10,7 +10,7 @@ from slotwatch.outbox.settings import SenderSettings
 from tests.conftest import NOON, Town
 from tests.support.crew import Crew
 from tests.support.many import put_bookings
-from tests.support.provider import Provider, down
+from tests.support.provider import Provider
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -74,28 +74,6 @@ async def test_senders_side_by_side_claim_nothing_twice_and_leave_nothing(crew: 
         pass
     keys = [key for one in others for key in (*one.mail.keys, *one.sms.keys)]
     assert len(keys) == len(set(keys)) == 122
-
-
-async def test_a_provider_that_is_down_for_an_hour_after_a_rush_ends_with_everybody_told_and_was_left_in_peace(
-    crew: Crew, town: Town
-) -> None:
-    """Down for SMS from 13:00, when 25 slots begin, to 13:50; mail goes out, and steps in for the alert at 13:30."""
-    await crew.never_silent()
-    await put_bookings(crew, town, 25, starts_at=NOON + HOUR, grace_minutes=60, length=2 * HOUR)
-    await crew.deliver()
-    before = len(crew.sms.asked)
-    crew.sms.answer = down
-    await crew.live_until(NOON + HOUR)
-    await crew.live_until(NOON + HOUR + 50 * MINUTE)
-    asked = len(crew.sms.asked) - before
-    assert asked < 25 * 2 * 16, "4, 8, 16 ... seconds apart"
-    mails = Counter(await crew.kinds(crew.mail.taken))
-    assert mails == {"booking_confirmed": 25, "slot_started": 25, "grace_alert": 25}
-    crew.sms.answer = None
-    await crew.live_until(NOON + 2 * HOUR)
-    kinds = Counter(await crew.kinds(crew.sms.taken))
-    assert kinds["slot_started"] == 25, "the last try is made shortly before it is too late"
-    assert await crew.value("SELECT count(*) FROM delivery WHERE state <> 'sent'") == 0
 
 
 async def test_a_thousand_notices_that_twenty_senders_want_are_sent_once_each(crew: Crew, town: Town) -> None:

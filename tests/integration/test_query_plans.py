@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from slotwatch.analytics.no_shows import no_shows_by_station
 from slotwatch.bench.seed import Wave, seed
 from slotwatch.channels.receipts import Receipt
 from slotwatch.domain.booking import CheckInMethod
@@ -24,6 +25,7 @@ from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState, Not
 from slotwatch.engine.advance import Advancer, AdvanceSettings, next_due
 from slotwatch.engine.audit import Auditor
 from slotwatch.engine.clean import Cleaner
+from slotwatch.engine.digest import Digest
 from slotwatch.engine.outages import Heart
 from slotwatch.outbox.claim import claim
 from slotwatch.outbox.receipts import ReceiptBook
@@ -163,6 +165,7 @@ PLAYS: dict[str, Play] = {
     "engine/audit.sql": lambda conn: Auditor(sorted(USUAL_CHANNELS), CLOCK).run_once(conn),
     "engine/beat.sql": lambda conn: Heart("engine", _OneConnection(conn), CLOCK).beat(conn),
     "engine/clean.sql": lambda conn: Cleaner(CLOCK).run_once(conn),
+    "engine/digest.sql": lambda conn: Digest([Channel.EMAIL], no_shows_by_station).run_once(conn, NOON),
     "outbox/apply_receipts.sql": lambda conn: ReceiptBook(_OneConnection(conn), CLOCK, sorted(USUAL_CHANNELS)).apply(
         conn, [REPORT], waiting=100
     ),

@@ -150,7 +150,8 @@ async def test_ten_thousand_receipts_shuffled_and_repeated_give_one_end_state(cr
     )
     await crew.execute(
         "INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at, provider, provider_message_id)"
-        " SELECT n.id, c, 'sent', 1, $1, 'double', 'id-' || n.id || '-' || c"
+        " SELECT n.id, c, (ARRAY['sent', 'unknown', 'pending'])[1 + n.id % 3], 1, $1, 'double',"
+        " 'id-' || n.id || '-' || c"
         " FROM notice AS n CROSS JOIN unnest(ARRAY['email', 'sms']) AS c",
         NOON,
     )

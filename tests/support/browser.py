@@ -14,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from slotwatch.processes.http import HttpServer, Listener, listen
 from tests.tidy.tree import ROOT
 
-__all__ = ["LOOKS", "browsing", "chromium", "listen_to", "served", "sticking_out"]
+__all__ = ["LOOKS", "browsing", "carry", "chromium", "listen_to", "served", "sticking_out"]
 
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -44,8 +44,10 @@ async def browsing() -> AsyncIterator[Browser]:
     """A browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        await browser.close()
+        try:
+            yield browser
+        finally:
+            await browser.close()
 
 
 @asynccontextmanager
@@ -53,10 +55,12 @@ async def served(app: Litestar) -> AsyncIterator[Listener]:
     """The application on a port of its own."""
     listener, stop = listen("127.0.0.1", 0), asyncio.Event()
     serving = asyncio.create_task(HttpServer(app, listener).run(stop))
-    yield listener
-    stop.set()
-    await serving
-    listener.close()
+    try:
+        yield listener
+    finally:
+        stop.set()
+        await serving
+        listener.close()
 
 
 def listen_to(page: Page) -> list[str]:

@@ -22,7 +22,7 @@ from slotwatch.engine.worker import Duties
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.compose import compose
 from slotwatch.outbox.sender import Sender
-from slotwatch.outbox.settings import SenderSettings
+from slotwatch.outbox.settings import CapSettings, SenderSettings
 from slotwatch.storage import bookings
 from slotwatch.storage.clock import MovableClock
 from slotwatch.usecases.book import book
@@ -51,6 +51,7 @@ class Crew:
     desk: Desk
     settings: SenderSettings = field(default_factory=SenderSettings)
     batch_size: int = 2500
+    caps: CapSettings = field(default_factory=CapSettings)
 
     def __post_init__(self) -> None:
         self.mail, self.sms = Provider(Channel.EMAIL), Provider(Channel.SMS)
@@ -85,6 +86,7 @@ class Crew:
             self.desk.clock,
             settings or self.settings,
             enabled=self.desk.channels,
+            caps=self.caps,
             frontend_url=FRONTEND,
             write=write,
         )

@@ -65,10 +65,10 @@ def test_no_text_message_holds_a_word_that_networks_take_for_a_command(kind: Not
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_code_stands_in_the_first_words_and_needs_two_segments_at_most(language: str) -> None:
+def test_a_code_stands_in_the_first_words_and_needs_one_segment(language: str) -> None:
     text = sms(NoticeKind.SIGN_IN_CODE, language)
     assert text.startswith("381604 ") and "http" not in text
-    assert segments(text) <= MOST_SEGMENTS
+    assert segments(text) == 1
 
 
 def test_a_shortened_name_is_never_cut_inside_a_letter_and_its_marks() -> None:

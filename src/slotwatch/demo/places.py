@@ -3,7 +3,17 @@
 import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["CATALOGUE", "DRIVERS", "VENDORS", "VISITOR", "DemoConnector", "DemoDriver", "DemoStation"]
+__all__ = [
+    "CATALOGUE",
+    "DRIVERS",
+    "OPERATOR",
+    "OWNERS",
+    "VENDORS",
+    "VISITOR",
+    "DemoConnector",
+    "DemoDriver",
+    "DemoStation",
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,9 @@ class DemoDriver:
 
 
 VENDORS = ("Nordlicht Charging", "Blue Harbour Power")
+OWNERS = ("nora@example.org", "bashir@example.org")
+"""Who signs in for each of the vendors."""
+OPERATOR = "olga@example.org"
 
 
 def _row(*connectors: tuple[str, str, float, int]) -> tuple[DemoConnector, ...]:

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from slotwatch.demo.places import CATALOGUE, DRIVERS, VENDORS, VISITOR, DemoStation
+from slotwatch.demo.places import CATALOGUE, DRIVERS, OPERATOR, OWNERS, VENDORS, VISITOR, DemoStation
 from slotwatch.domain.opening_hours import OpeningHours
+from slotwatch.domain.staff import StaffRole
 from slotwatch.storage.people import Driver, ensure_driver
 from slotwatch.storage.statements import Connection, Statement
+from slotwatch.usecases.staff import NewPerson, insert_person
 
 __all__ = ["DEMO_GRACE_MINUTES", "Bay", "DemoTown", "seed"]
 
@@ -31,6 +33,9 @@ _ADD_CONNECTOR = Statement(
     " SELECT id FROM added UNION ALL SELECT id FROM connector WHERE station_id = :station_id AND label = :label"
     " AND removed_at IS NULL"
 )
+
+
+_HAS_STAFF = Statement("SELECT EXISTS (SELECT FROM staff WHERE lower(email) = lower(:email) AND removed_at IS NULL)")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,9 @@ async def seed(conn: Connection, now: datetime, *, grace_minutes: int = DEMO_GRA
         of_station = await _station(conn, station, vendors, now)
         bays += of_station[:-1]
         kept_free += of_station[-1:]
+    await _let_in(conn, None, OPERATOR, now)
+    for vendor_id, email in zip(vendors.values(), OWNERS, strict=True):
+        await _let_in(conn, vendor_id, email, now)
     people = [
         await ensure_driver(conn, who.subject, now=now, name=who.name, email=who.email, phone=who.phone)
         for who in (*DRIVERS, VISITOR)
@@ -74,6 +82,15 @@ async def seed(conn: Connection, now: datetime, *, grace_minutes: int = DEMO_GRA
     return DemoTown(
         tuple(vendors.values()), tuple(bays), tuple(kept_free), tuple(people[:-1]), people[-1], grace_minutes
     )
+
+
+async def _let_in(conn: Connection, vendor_id: int | None, email: str, now: datetime) -> None:
+    """Somebody who may sign in to the demo; whoever was sent away is back at the next start."""
+    if await _HAS_STAFF.fetchval(conn, email=email):
+        return
+    role = StaffRole.OPERATOR if vendor_id is None else StaffRole.OWNER
+    name = email.partition("@")[0].capitalize()
+    await insert_person(conn, NewPerson(vendor_id=vendor_id, role=role, name=name, email=email), now=now)
 
 
 def demo_terms(grace_minutes: int) -> dict[str, Any]:

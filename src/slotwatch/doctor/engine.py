@@ -7,7 +7,7 @@ from slotwatch.domain.ids import booking_ref
 from slotwatch.storage.statements import Connection, Statement
 from slotwatch.storage.vital_signs import VitalSigns, readiness
 
-__all__ = ["check_audit", "check_engine", "check_outages", "check_processes", "check_set_aside"]
+__all__ = ["check_audit", "check_engine", "check_outages", "check_processes", "check_pulses", "check_set_aside"]
 
 _SILENT_AFTER = timedelta(seconds=15)
 _LATE = timedelta(seconds=10)
@@ -17,6 +17,10 @@ _AUDIT_OLD = timedelta(minutes=3)
 _PROCESSES = Statement(
     "SELECT component, count(*) AS n, string_agg(DISTINCT coalesce(detail->>'host', '?'), ', ') AS hosts FROM heartbeat"
     " WHERE beat_at > :now::timestamptz - :silent::interval GROUP BY component ORDER BY component"
+)
+_PULSES = Statement(
+    "SELECT component, :now::timestamptz - beat_at AS silent FROM pulse"
+    " WHERE beat_at < :now - :silent::interval ORDER BY component"
 )
 _SET_ASIDE = Statement("SELECT id, state, step FROM booking WHERE set_aside ORDER BY id LIMIT 5")
 _AUDIT = Statement("SELECT findings, cast(:now AS timestamptz) - at AS age FROM audit_run ORDER BY id DESC LIMIT 1")
@@ -51,13 +55,29 @@ async def check_processes(conn: Connection, now: datetime) -> list[Finding]:
     return findings
 
 
+async def check_pulses(conn: Connection, now: datetime) -> list[Finding]:
+    """Parts that beat once and are silent: while they are, whoever does not check in cannot be blamed."""
+    rows = await _PULSES.fetch(conn, now=now, silent=_SILENT_AFTER)
+    findings = []
+    for row in rows:
+        if row["component"] != "api":
+            continue  # the engine's own silence is said by check_engine
+        says = f"HTTP has been silent for {_spoken(row['silent'])}: every no-show since then is voided."
+        advice = (
+            "Start it: slotwatch serve. If it is switched off for good, because nobody checks in over HTTP, forget it:"
+            " DELETE FROM pulse WHERE component = 'api'"
+        )
+        findings.append(fail("pulses", says, advice))
+    return findings or [ok("pulses", "No part that drivers depend on has fallen silent.")]
+
+
 async def check_set_aside(conn: Connection, signs: VitalSigns) -> list[Finding]:
     """Bookings that could not be moved three times."""
     if not signs.set_aside:
         return [ok("set aside", "No booking had to be set aside.")]
     rows = await _SET_ASIDE.fetch(conn)
     named = ", ".join(f"{booking_ref(row['id'])} ({row['state']}, before {row['step']})" for row in rows)
-    advice = "Look for booking_failed in the log, repair the row, then UPDATE booking SET set_aside = false, tries = 0."
+    advice = "Look for booking_failed in the log, mend the cause, then: slotwatch bookings put-back BK-…"
     return [fail("set aside", f"{signs.set_aside:,} bookings could not be moved: {named}.", advice)]
 
 

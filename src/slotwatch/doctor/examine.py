@@ -7,7 +7,14 @@ import asyncpg
 
 from slotwatch.config import Settings, without_password
 from slotwatch.doctor.database import check_schema, check_server, require_reachable
-from slotwatch.doctor.engine import check_audit, check_engine, check_outages, check_processes, check_set_aside
+from slotwatch.doctor.engine import (
+    check_audit,
+    check_engine,
+    check_outages,
+    check_processes,
+    check_pulses,
+    check_set_aside,
+)
 from slotwatch.doctor.finding import Finding, Level, fail
 from slotwatch.doctor.machine import check_clock, check_disk, check_settings, check_time_zones
 from slotwatch.doctor.messages import check_deliveries, check_links, check_providers
@@ -49,6 +56,7 @@ async def _inside(conn: Connection, findings: list[Finding]) -> list[str]:
     looks: list[Callable[[], Awaitable[list[Finding]]]] = [
         lambda: check_engine(conn, signs),
         lambda: check_processes(conn, signs.now),
+        lambda: check_pulses(conn, signs.now),
         lambda: check_set_aside(conn, signs),
         lambda: check_audit(conn, signs.now),
         lambda: check_outages(conn, signs.now),

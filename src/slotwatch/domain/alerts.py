@@ -1,6 +1,6 @@
 """What staff and operators are alerted to: the kinds, from where on, and what an alert says."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -94,59 +94,68 @@ class AlertRules:
         return cls(**values, off=off)
 
 
-def alert_title(kind: AlertKind, subject: str, station: str | None) -> str:
-    """The alert in a few words."""
-    place = station or subject
+Say = Callable[[str], str]
+"""Puts a sentence into another language."""
+
+
+def _as_it_is(sentence: str) -> str:
+    return sentence
+
+
+def alert_title(kind: AlertKind, subject: str, station: str | None, say: Say = _as_it_is) -> str:
+    """The alert in a few words; `say` translates."""
+    place = {"place": station or subject}
     match kind:
         case AlertKind.HIGH_NO_SHOW_RATE:
-            return f"Many no-shows at {place}"
+            return say("Many no-shows at %(place)s") % place
         case AlertKind.NO_CHECK_INS:
-            return f"Nobody checks in at {place}"
+            return say("Nobody checks in at %(place)s") % place
         case AlertKind.DELIVERY_FAILURES:
-            return f"Messages fail: {_channel(subject)}"
+            return say("Messages fail: %(channel)s") % {"channel": _channel(subject)}
         case AlertKind.SPEND_CAP:
-            return "The day's messages have reached their cap"
+            return say("The day's messages have reached their cap")
         case AlertKind.OUTAGE:
-            return "slotwatch was not available"
+            return say("slotwatch was not available")
         case AlertKind.ENGINE_LATE:
-            return "The engine is late"
+            return say("The engine is late")
         case AlertKind.COMPONENT_SILENT:
-            return "No engine is alive" if subject == "engine" else "Nobody answers HTTP"
+            return say("No engine is alive") if subject == "engine" else say("Nobody answers HTTP")
         case AlertKind.SET_ASIDE:
-            return "Bookings could not be moved"
+            return say("Bookings could not be moved")
 
 
-def alert_text(kind: AlertKind, detail: Mapping[str, Any]) -> str:
-    """What was found, in a sentence or two, with the numbers of when it was raised."""
+def alert_text(kind: AlertKind, detail: Mapping[str, Any], say: Say = _as_it_is) -> str:
+    """What was found, in a sentence or two, with the numbers of when it was raised; `say` translates."""
+    values = {name: _SHOWN.get(name, str)(value) for name, value in detail.items()}
     match kind:
         case AlertKind.HIGH_NO_SHOW_RATE:
-            return (
-                f"{detail['missed']} of the {detail['of']} bookings of the last {detail['days']} days were no-shows"
-                f" ({_percent(detail['rate'])}). Usual at your stations: {_percent(detail['usual'])}."
+            sentence = say(
+                "%(missed)s of the %(of)s bookings of the last %(days)s days were no-shows (%(rate)s)."
+                " Usual at your stations: %(usual)s."
             )
         case AlertKind.NO_CHECK_INS:
-            return (
-                f"The last {detail['bookings']} bookings ended as no-shows, one after the other. Can drivers reach the"
-                " bays? Is the code readable, is the charger in order?"
+            sentence = say(
+                "The last %(bookings)s bookings ended as no-shows, one after the other. Can drivers reach the bays?"
+                " Is the code readable, is the charger in order?"
             )
         case AlertKind.DELIVERY_FAILURES:
-            return (
-                f"{detail['failed']} of {detail['of']} messages could not be delivered ({_percent(detail['rate'])})."
+            sentence = say(
+                "%(failed)s of %(of)s messages could not be delivered (%(rate)s)."
                 " Drivers who cannot be told do not lose their money."
             )
         case AlertKind.SPEND_CAP:
-            return f"Spent today: {detail['spent']} of {detail['cap']} minor units. Urgent messages still go out."
+            sentence = say("Spent today: %(spent)s of %(cap)s. Urgent messages still go out.")
         case AlertKind.OUTAGE:
-            return (
-                f"From {_at(detail['began_at'])} to {_at(detail['ended_at'])}. Drivers got the time back, and nobody"
-                " lost money for it."
+            sentence = say(
+                "From %(began_at)s to %(ended_at)s. Drivers got the time back, and nobody lost money for it."
             )
         case AlertKind.ENGINE_LATE:
-            return f"The oldest step has been due for {detail['seconds']} s. Start more workers or see to the database."
+            sentence = say("The oldest step has been due for %(seconds)s s. Start more workers or see to the database.")
         case AlertKind.COMPONENT_SILENT:
-            return f"The last sign of life was at {_at(detail['beat_at'])}. Drivers get the time back."
+            sentence = say("The last sign of life was at %(beat_at)s. Drivers get the time back.")
         case AlertKind.SET_ASIDE:
-            return f"{detail['bookings']} of them wait to be looked at and put back."
+            sentence = say("%(bookings)s of them wait to be looked at and put back.")
+    return sentence % values
 
 
 def _channel(subject: str) -> str:
@@ -160,4 +169,17 @@ def _percent(rate: float) -> str:
 
 
 def _at(text: str) -> str:
-    return f"{datetime.fromisoformat(text).astimezone(UTC):%d %b, %H:%M} UTC"
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _major(minor: float) -> str:
+    return f"{minor / 100:.2f}"
+
+
+_SHOWN: Mapping[str, Callable[[Any], str]] = {
+    "rate": _percent,
+    "usual": _percent,
+    **dict.fromkeys(("spent", "cap"), _major),
+    **dict.fromkeys(("began_at", "ended_at", "beat_at"), _at),
+}
+"""How details are written; all others are numbers as they are."""

@@ -13,9 +13,10 @@ from typing import Any
 import asyncpg
 import structlog
 
-from slotwatch.domain.alerts import AlertKind, AlertRules, alert_text, alert_title
+from slotwatch.domain.alerts import AlertKind, AlertRules
 from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.notices import Channel, NoticeKind, Recipient
+from slotwatch.outbox.settings import CapSettings
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
 from slotwatch.storage.recipients import operators, people_of
@@ -64,10 +65,13 @@ class WatchReport:
 class Watch:
     """Runs the files in `alerts/`; `channels` are those that are switched on."""
 
-    def __init__(self, database: Database, channels: Collection[Channel], clock: Clock) -> None:
+    def __init__(
+        self, database: Database, channels: Collection[Channel], clock: Clock, caps: CapSettings | None = None
+    ) -> None:
         self._database = database
         self._channels = channels
         self._clock = clock
+        self._caps = caps or CapSettings()
         self._rules = AlertRules()
 
     async def run_once(self, now: datetime, *, with_rates: bool = True) -> WatchReport:
@@ -120,6 +124,8 @@ class Watch:
             **rules,
             "now": now,
             "usual_days": _USUAL_DAYS,
+            "house_cap": self._caps.spend_cap,
+            "one_more": self._caps.sms_cost,
             "channels": [channel.value for channel in Channel],
         }
         rows = await statement.fetch(conn, **{field: known[field] for field in statement.names})
@@ -127,12 +133,11 @@ class Watch:
 
     async def _tell(self, conn: Connection, row: Mapping[str, Any], now: datetime) -> int:
         """Each of the vendor's owners and managers, or of the operators; once for each alert."""
-        vendor_id, kind = row["vendor_id"], AlertKind(row["kind"])
+        vendor_id = row["vendor_id"]
         people: list[Recipient] = await (operators(conn) if vendor_id is None else people_of(conn, vendor_id))
         station = row["station_name"]
-        facts = {
-            "title": alert_title(kind, row["subject"], station),
-            "text": alert_text(kind, row["detail"]),
+        facts = {  # put into words when it is sent, in the language of who gets it
+            **{name: row[name] for name in ("kind", "subject", "detail")},
             "link": "operator" if vendor_id is None else "vendor/alerts",
             **({"station": station} if station else {}),
         }

@@ -9,9 +9,9 @@ from slotwatch.domain.ids import booking_ref, parse_booking_ref
 
 __all__ = ["NoticeTokens"]
 
-_SIGNATURE_BYTES = 12
 _LOOK = b"slotwatch notice "
 _CHECK_IN = b"slotwatch check-in "
+_SIGNATURE_BYTES = {_LOOK: 12, _CHECK_IN: 9}  # the second stands in text messages, and whoever guesses is online
 
 
 class NoticeTokens:
@@ -53,4 +53,4 @@ class NoticeTokens:
 
     def _signature(self, purpose: bytes, ref: str) -> str:
         digest = hmac.digest(self._key, purpose + ref.encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(digest[:_SIGNATURE_BYTES]).decode()
+        return base64.urlsafe_b64encode(digest[: _SIGNATURE_BYTES[purpose]]).decode()

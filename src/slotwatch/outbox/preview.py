@@ -46,7 +46,9 @@ def previews(renderer: Renderer, code: str) -> list[Previewed]:
 
 
 def _previewed(renderer: Renderer, code: str, number: int, delivery: Claimed) -> Previewed:
-    telling = Telling(delivery=delivery, language=language(code), frontend_url=_FRONTEND, token=_TOKEN)
+    telling = Telling(
+        delivery=delivery, language=language(code), frontend_url=_FRONTEND, token=_TOKEN, check_in_token=_TOKEN
+    )
     sms = renderer.sms(telling)
     return Previewed(
         number=number,

@@ -28,7 +28,7 @@ from slotwatch.outbox.wording import Compiled, Part, Wording
 __all__ = ["Renderer"]
 
 _LONGEST_SUBJECT = 160
-_SHORTENED_BY_FIT = ("station", "money", "link")
+_SHORTENED_BY_FIT = ("station", "money", "link", "check_in_link")
 _GAPS = re.compile(r"\n{3,}")
 
 
@@ -66,7 +66,10 @@ class Renderer:
         spoken = best_language(delivery.facts["preferences"].get("language"), delivery.facts.get("vendor_language"))
         booking_id = delivery.facts["booking_id"]
         token = "" if self._tokens is None or booking_id is None else self._tokens.token(booking_id)
-        return Telling(delivery=delivery, language=spoken, frontend_url=frontend_url, token=token)
+        check_in = self._tokens.check_in_token(booking_id) if token and self._tokens else ""
+        return Telling(
+            delivery=delivery, language=spoken, frontend_url=frontend_url, token=token, check_in_token=check_in
+        )
 
     def message_to(self, address: str, telling: Telling) -> Message:
         """The message to that address; what it holds depends on the delivery's channel."""
@@ -129,9 +132,9 @@ class Renderer:
     def sms(self, telling: Telling, *, spoken: bool = False) -> str:
         """At most two segments; `spoken` leaves the link out."""
         compiled = self._compiled(Part.SMS, telling)
-        values = {key: VALUES[key](telling) for key in compiled.needs | {"station", "money", "link"}}
+        values = {key: VALUES[key](telling) for key in compiled.needs.union(_SHORTENED_BY_FIT)}
         if spoken:
-            values["link"] = ""
+            values["link"] = values["check_in_link"] = ""
         words = _words(telling.language, html=False)
 
         def write(shortened: Mapping[str, str]) -> str:

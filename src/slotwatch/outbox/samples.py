@@ -60,15 +60,15 @@ _MOMENTS = (
 )
 
 _DIGEST = [
-    {"station": "Donaukanal Garage", "no_shows": 2, "bookings": 41, "lost": {"EUR": 2500}},
-    {"station": "Hauptbahnhof Parkdeck 3", "no_shows": 1, "bookings": 17, "lost": {"EUR": 900}},
+    {"station": "Donaukanal Garage", "no_shows": 2, "bookings": 41, "lost": {"EUR": 2500}, "kept": {"EUR": 2500}},
+    {"station": "Hauptbahnhof Parkdeck 3", "no_shows": 1, "bookings": 17, "lost": {"EUR": 900}, "kept": {}},
 ]
 _TOLD: Mapping[NoticeKind, Mapping[str, Any]] = {
     NoticeKind.DISPUTE_UPHELD: {"note": "The camera at the gate shows that the bay stayed empty until 18:40."},
     NoticeKind.SIGN_IN_CODE: {"code": "381604", "minutes": 10},
     NoticeKind.ALERT_RAISED: {
-        "title": "Many no-shows at Donaukanal Garage",
-        "text": "9 of the last 24 bookings were no-shows. Usually it is 1 in 20 at your stations.",
+        "kind": "high_no_show_rate",
+        "detail": {"missed": 9, "of": 24, "days": 14, "rate": 0.375, "usual": 0.05},
         "station": "Donaukanal Garage",
         "link": "vendor/alerts",
     },

@@ -1,7 +1,7 @@
 """Which channels are on, where links in messages lead, and how patiently deliveries are sent."""
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -16,12 +16,14 @@ class NoticeSettings(msgspec.Struct, frozen=True, kw_only=True):
     email_enabled: bool = True
     sms_enabled: bool = True
     frontend_url: str = "http://127.0.0.1:8080"
+    digest: Literal["daily", "weekly", "off"] = "daily"
     louder_after_minutes: float = LOUDER_AFTER.total_seconds() / 60
 
     ENV: ClassVar[dict[str, str]] = {
         "email_enabled": "EMAIL_ENABLED",
         "sms_enabled": "SMS_ENABLED",
         "frontend_url": "FRONTEND_URL",
+        "digest": "SLOTWATCH_DIGEST",
         "louder_after_minutes": "SLOTWATCH_LOUDER_AFTER_MINUTES",
     }
 

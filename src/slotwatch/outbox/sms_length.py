@@ -70,7 +70,7 @@ def fit(write: Callable[[Mapping[str, str]], str], values: Mapping[str, str]) ->
     In this order, only as far as needed: typographic quotes and spaces become plain ones; rarer accents go; the
     station's name is shortened; the sentence about money goes; the link goes. Deadline and rule stay.
     """
-    for without in ((), ("money",), ("money", "link")):
+    for without in ((), ("money",), ("money", "link", "check_in_link")):
         station = values["station"]
         given = {**values, **dict.fromkeys(without, "")}
         while True:

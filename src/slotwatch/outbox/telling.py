@@ -21,6 +21,7 @@ class Telling:
     language: Language
     frontend_url: str
     token: str = ""
+    check_in_token: str = ""  # lets who holds the message check in; empty where there is none
 
     @property
     def facts(self) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from slotwatch.domain.alerts import AlertKind, alert_text, alert_title
 from slotwatch.domain.money import Money
 from slotwatch.outbox import money_words, time_words
 from slotwatch.outbox.foreign_text import person_name, visible
@@ -40,11 +41,18 @@ def good_for(t: Telling) -> str:
 
 def title(t: Telling) -> str:
     """An alert in a few words."""
+    kind = t.told.get("kind")
+    if kind is not None:
+        said = alert_title(AlertKind(kind), t.told.get("subject") or "", t.told.get("station"), t.language.gettext)
+        return visible(said, _LONGEST_TITLE)
     return visible(str(t.told.get("title") or ""), _LONGEST_TITLE)
 
 
 def words(t: Telling) -> str:
     """What an alert says."""
+    kind = t.told.get("kind")
+    if kind is not None:
+        return visible(alert_text(AlertKind(kind), t.told.get("detail") or {}, t.language.gettext), _LONGEST_WORDS)
     return visible(str(t.told.get("text") or ""), _LONGEST_WORDS)
 
 
@@ -65,8 +73,13 @@ def all_no_shows(t: Telling) -> str:
 
 
 def all_lost(t: Telling) -> str:
-    """What the no-shows of a digest cost; may be empty."""
-    return _lost(t, _rows(t))
+    """The price of the slots of a digest; may be empty."""
+    return _money(t, _rows(t), "lost")
+
+
+def all_kept(t: Telling) -> str:
+    """How much of that the vendor keeps as the terms say; may be empty."""
+    return _money(t, _rows(t), "kept")
 
 
 def driver(t: Telling) -> str:
@@ -92,12 +105,12 @@ def _line(t: Telling, row: Mapping[str, Any], station: str) -> NoShowLine:
     count, among = row["no_shows"], row["bookings"]
     shown = {"count": time_words.digits(str(count), t.language), "all": time_words.digits(str(among), t.language)}
     rate = money_words.percent_words(round(100 * count / among), t.language) if among else ""
-    return NoShowLine(station, t.language.gettext("%(count)s of %(all)s") % shown, rate, _lost(t, [row]))
+    return NoShowLine(station, t.language.gettext("%(count)s of %(all)s") % shown, rate, _money(t, [row], "lost"))
 
 
-def _lost(t: Telling, rows: list[Mapping[str, Any]]) -> str:
+def _money(t: Telling, rows: list[Mapping[str, Any]], column: str) -> str:
     amounts: dict[str, int] = {}
-    for currency, amount in (pair for row in rows for pair in row["lost"].items()):
+    for currency, amount in (pair for row in rows for pair in (row.get(column) or {}).items()):
         amounts[currency] = amounts.get(currency, 0) + amount
     return " + ".join(_amounts(t, amounts))
 
@@ -113,6 +126,6 @@ def _day(t: Telling, iso: str) -> str:
 
 
 ALL: tuple[Callable[[Telling], Any], ...] = (
-    *(code, good_for, title, words, period, no_show_lines, all_no_shows, all_lost, driver, statement, note),
+    *(code, good_for, title, words, period, no_show_lines, all_no_shows, all_lost, all_kept, driver, statement, note),
 )
 """In the order in which they are listed."""

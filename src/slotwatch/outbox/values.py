@@ -196,6 +196,11 @@ def link(t: Telling) -> str:
     return t.url(f"bookings/{booking(t)}")
 
 
+def check_in_link(t: Telling) -> str:
+    """Where one tap checks in, without signing in: for who holds the message."""
+    return t.url(f"b/{t.check_in_token}") if t.check_in_token else link(t)
+
+
 def dispute_link(t: Telling) -> str:
     """Where a no-show is disputed."""
     return f"{link(t)}#dispute"
@@ -247,7 +252,7 @@ VALUES: Mapping[str, Callable[[Telling], Any]] = MappingProxyType(
                 dispute_until,
             ),
             *(grace, minutes_left, amount, money, refunds, happened),
-            *(link, dispute_link, rebook_link, map_link, calendar_link, countdown_image),
+            *(link, check_in_link, dispute_link, rebook_link, map_link, calendar_link, countdown_image),
             *told_values.ALL,
         )
     }

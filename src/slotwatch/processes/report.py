@@ -17,11 +17,11 @@ from slotwatch.domain.errors import InvalidInput, NotFound
 from slotwatch.domain.ids import parse_ref, ref
 from slotwatch.processes.address import database_url
 from slotwatch.processes.session import read_settings, run_loop
-from slotwatch.storage.clock import DatabaseClock
-from slotwatch.storage.statements import Statement
+from slotwatch.storage.clock import Clock, DatabaseClock
+from slotwatch.storage.statements import Connection, Statement
 from slotwatch.web.api.vendor_dashboard import statistics_json
 
-__all__ = ["ReportWish", "run_report"]
+__all__ = ["ReportWish", "read_wish", "run_report", "written"]
 
 _out = Console(highlight=False, soft_wrap=True)
 _VENDOR = Statement("SELECT name FROM vendor WHERE id = :id")
@@ -45,34 +45,44 @@ def run_report(wish: ReportWish) -> None:
     settings = read_settings()
     with database_url(settings) as url:
         name, report = run_loop(_read(settings, url, wish))
-    if wish.form == "csv":
-        print(as_csv(table_of(report, wish.table or "summary")), end="")  # noqa: T201
-    elif wish.form == "json":
-        print(_as_json(wish, report))  # noqa: T201
-    else:
+    if wish.form == "text":
         _print_words(name, wish, report)
+    else:
+        print(written(wish, report), end="")  # noqa: T201
 
 
-async def _read(settings: Settings, url: str, wish: ReportWish) -> tuple[str, Report]:
+async def read_wish(conn: Connection, clock: Clock, wish: ReportWish) -> tuple[str, Report]:
+    """The vendor's name, and what was asked for, read in the caller's transaction. Raises SlotwatchError."""
     try:
         vendor_id = parse_ref("VN", wish.vendor)
         station_id = None if wish.station is None else parse_ref("ST", wish.station)
     except NotFound as error:
         raise InvalidInput("Vendors look like VN-1, stations like ST-1.") from error
+    name = await _VENDOR.fetchval(conn, id=vendor_id)
+    if name is None:
+        raise NotFound("There is no such vendor.")
+    now = await clock.now(conn)
+    zone = await calendar_zone(conn, vendor_id, station_id)
+    period = period_of(PeriodName(wish.period), now, zone, first=wish.first, last=wish.last)
+    scope = Scope(vendor_id=vendor_id, period=period, station_id=station_id, with_live=period.until == now)
+    return name, await read_report(conn, scope)
+
+
+def written(wish: ReportWish, report: Report) -> str:
+    """As CSV or JSON, whichever was asked for."""
+    if wish.form == "csv":
+        return as_csv(table_of(report, wish.table or "summary"))
+    return _as_json(wish, report)
+
+
+async def _read(settings: Settings, url: str, wish: ReportWish) -> tuple[str, Report]:
     await require_reachable(url)
     async with (
         wiring.open_database(settings, url, name="report", connections=2) as database,
         database.connection() as conn,
         conn.transaction(isolation="repeatable_read", readonly=True),
     ):
-        name = await _VENDOR.fetchval(conn, id=vendor_id)
-        if name is None:
-            raise NotFound("There is no such vendor.")
-        now = await DatabaseClock().now(conn)
-        zone = await calendar_zone(conn, vendor_id, station_id)
-        period = period_of(PeriodName(wish.period), now, zone, first=wish.first, last=wish.last)
-        scope = Scope(vendor_id=vendor_id, period=period, station_id=station_id, with_live=period.until == now)
-        return name, await read_report(conn, scope)
+        return await read_wish(conn, DatabaseClock(), wish)
 
 
 def _as_json(wish: ReportWish, report: Report) -> str:
@@ -89,7 +99,7 @@ def _as_json(wish: ReportWish, report: Report) -> str:
             for name, table in ((name, table_of(report, name)) for name in tables)
         },
     }
-    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode()
+    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
 
 
 def _print_words(name: str, wish: ReportWish, report: Report) -> None:

@@ -10,12 +10,14 @@ from rich.table import Table
 
 from slotwatch.config import Settings, without_password
 from slotwatch.demo.flow import Flow
+from slotwatch.demo.places import OPERATOR, OWNERS, VISITOR
 from slotwatch.demo.seed import DemoTown
 from slotwatch.demo.try_it import commands
 from slotwatch.web.auth import TokenSigner
 
 __all__ = ["Welcome", "welcome"]
 
+_WHO = f"{OWNERS[0]} (vendor), {OPERATOR} (operator) or {VISITOR.email} (driver)"
 _TOKEN_LIFETIME = timedelta(days=7)
 
 
@@ -45,6 +47,7 @@ def _addresses(said: Welcome) -> Table:
     table = Table.grid(padding=(0, 2))
     rows = [("start page", said.url + "/")]
     if said.flow is not None:
+        rows.append(("sign in", f"{said.url}/sign-in   (as {_WHO}; the code comes to the local inbox)"))
         rows.append(("demo town", f"{said.url}/town   (grace is {said.flow.town.grace_minutes} minutes there)"))
     rows += [
         ("local inbox", said.url + "/inbox"),

@@ -26,9 +26,9 @@ _OUTAGES = Statement(
 _MONEY = Statement(
     "SELECT entry, debit, credit, amount, currency, at FROM ledger WHERE booking_id = :id ORDER BY at, id"
 )
-_DISPUTE = Statement("SELECT statement, decision, opened_at, decided_at FROM dispute WHERE booking_id = :id")
+_DISPUTE = Statement("SELECT statement, decision, note, opened_at, decided_at FROM dispute WHERE booking_id = :id")
 _OWN_DISPUTE = Statement(
-    "SELECT d.statement, d.decision, d.opened_at, d.decided_at FROM dispute AS d"
+    "SELECT d.statement, d.decision, d.note, d.opened_at, d.decided_at FROM dispute AS d"
     " JOIN booking AS b ON b.id = d.booking_id WHERE d.booking_id = :id AND b.driver_id = :driver_id"
 )
 

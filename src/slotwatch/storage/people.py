@@ -12,12 +12,17 @@ from slotwatch.storage.statements import Connection, Statement
 __all__ = ["Driver", "ensure_driver", "find_driver"]
 
 _ENSURE = Statement(
-    "INSERT INTO driver AS d (subject, name, email, phone, created_at) VALUES (:subject, :name, :email, :phone, :now)"
+    "INSERT INTO driver AS d (subject, name, email, phone, created_at, email_verified_at, phone_verified_at)"
+    " VALUES (:subject, :name, :email::text, :phone::text, :now::timestamptz,"
+    " CASE WHEN lower(:email) = lower(:proven_email::text) THEN :now::timestamptz END,"
+    " CASE WHEN :phone = :proven_phone::text THEN :now::timestamptz END)"
     " ON CONFLICT (subject) DO UPDATE SET name = coalesce(excluded.name, d.name),"
     " email = coalesce(excluded.email, d.email), phone = coalesce(excluded.phone, d.phone),"
     # another address is not yet proven to be theirs
-    " email_verified_at = CASE WHEN lower(excluded.email) <> lower(d.email) THEN NULL ELSE d.email_verified_at END,"
-    " phone_verified_at = CASE WHEN excluded.phone <> d.phone THEN NULL ELSE d.phone_verified_at END"
+    " email_verified_at = CASE WHEN lower(coalesce(excluded.email, d.email)) = lower(:proven_email) THEN :now"
+    " WHEN lower(excluded.email) <> lower(d.email) THEN NULL ELSE d.email_verified_at END,"
+    " phone_verified_at = CASE WHEN coalesce(excluded.phone, d.phone) = :proven_phone THEN :now"
+    " WHEN excluded.phone <> d.phone THEN NULL ELSE d.phone_verified_at END"
     " RETURNING id, subject, name, email, phone, preferences"
 )
 _FIND = Statement("SELECT id, subject, name, email, phone, preferences FROM driver WHERE subject = :subject")
@@ -57,8 +62,22 @@ async def ensure_driver(
     name: str | None = None,
     email: str | None = None,
     phone: str | None = None,
+    proven_email: str | None = None,
+    proven_phone: str | None = None,
 ) -> Driver:
-    """The driver behind a token's `sub`, made on first sight; what is given replaces what was known."""
-    row = await _ENSURE.fetchrow(conn, subject=subject, name=name, email=email, phone=phone, now=now)
+    """The driver behind a token's `sub`, made on first sight; what is given replaces what was known.
+
+    An address counts as verified where it is the proven one, and until it is replaced.
+    """
+    row = await _ENSURE.fetchrow(
+        conn,
+        subject=subject,
+        name=name,
+        email=email,
+        phone=phone,
+        now=now,
+        proven_email=proven_email,
+        proven_phone=proven_phone,
+    )
     assert row is not None
     return Driver(**row)

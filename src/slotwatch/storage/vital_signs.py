@@ -23,6 +23,9 @@ _ATTEMPTS = Statement(
     "SELECT channel, (SELECT kind FROM notice WHERE id = notice_id) AS kind, provider, outcome, count(*) AS n"
     " FROM attempt WHERE at > :since AND at <= :until GROUP BY 1, 2, 3, 4"
 )
+_RECEIPTS = Statement(
+    "SELECT channel, provider, status, count(*) AS n FROM receipt WHERE at > :since AND at <= :until GROUP BY 1, 2, 3"
+)
 _READY = Statement(
     "SELECT (SELECT version_num FROM alembic_version) AS version,"
     " (SELECT beat_at FROM pulse WHERE component = 'engine') AS beat_at,"
@@ -56,10 +59,12 @@ class VitalSigns:
 
 @dataclass(frozen=True)
 class Flow:
-    """How many transitions, by (from, to, cause), and attempts, by (channel, kind, provider, outcome), in a time."""
+    """How many transitions, by (from, to, cause), attempts, by (channel, kind, provider, outcome), and receipts, by
+    (channel, provider, status), in a time."""
 
     transitions: dict[tuple[str, str, str], int]
     attempts: dict[tuple[str, str, str, str], int]
+    receipts: dict[tuple[str, str, str], int]
 
 
 @dataclass(frozen=True)
@@ -104,9 +109,11 @@ async def read_flow(conn: Connection, since: datetime, until: datetime) -> Flow:
     """What happened in `(since, until]`."""
     transitions = await _TRANSITIONS.fetch(conn, since=since, until=until)
     attempts = await _ATTEMPTS.fetch(conn, since=since, until=until)
+    receipts = await _RECEIPTS.fetch(conn, since=since, until=until)
     return Flow(
         {(row["from_state"], row["to_state"], row["cause"]): row["n"] for row in transitions},
         {(row["channel"], row["kind"] or "", row["provider"], row["outcome"]): row["n"] for row in attempts},
+        {(row["channel"], row["provider"], row["status"]): row["n"] for row in receipts},
     )
 
 

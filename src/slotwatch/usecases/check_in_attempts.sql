@@ -16,10 +16,11 @@ WITH judged AS MATERIALIZED (
       JOIN booking AS b ON b.id = a.of_booking AND b.driver_id = a.of_driver
       JOIN station AS s ON s.id = b.station_id
      CROSS JOIN LATERAL (
-           SELECT 2000 * 6371.0088 * asin(least(1, sqrt(
+           SELECT CASE WHEN a.latitude IS NOT NULL THEN  -- least() would make nothing of a missing position
+                  2000 * 6371.0088 * asin(least(1, sqrt(
                       power(sin(radians(s.latitude - a.latitude) / 2), 2)
                       + cos(radians(a.latitude)) * cos(radians(s.latitude))
-                        * power(sin(radians(s.longitude - a.longitude) / 2), 2)))) AS metres) AS away
+                        * power(sin(radians(s.longitude - a.longitude) / 2), 2)))) END AS metres) AS away
 ), stored AS (
     INSERT INTO evidence (booking_id, kind, method, actor, valid, detail, received_at)
     SELECT id, 'check_in', method, actor, at_connector AND has_code AND is_near,

@@ -1,6 +1,7 @@
 """What Prometheus reads: the database asked at each scrape, at a cost that does not grow, and requests as they come."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,6 +11,8 @@ from litestar.types import Message, Scope
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from slotwatch.analytics.alerts import count_open
+from slotwatch.domain.alerts import AlertKind
 from slotwatch.domain.errors import SlotwatchError
 from slotwatch.storage.vital_signs import Flow, VitalSigns, read_flow, read_vital_signs
 from slotwatch.usecases.desk import Desk
@@ -53,6 +56,9 @@ class Metrics:
             ["channel"],
             registry=registry,
         )
+        self._alerts = Gauge(
+            "slotwatch_open_alerts", "Alerts that are open, of all vendors and operators.", ["kind"], registry=registry
+        )
         self._transitions = Counter(
             "slotwatch_transitions_total", "Moves of bookings.", ["from", "to", "cause"], registry=registry
         )
@@ -60,6 +66,12 @@ class Metrics:
             "slotwatch_attempts_total",
             "Tries at deliveries.",
             ["channel", "kind", "provider", "outcome"],
+            registry=registry,
+        )
+        self._receipts = Counter(
+            "slotwatch_receipts_total",
+            "What providers reported of deliveries.",
+            ["channel", "provider", "status"],
             registry=registry,
         )
         self._requests = Counter(
@@ -89,13 +101,14 @@ class Metrics:
                     signs = await read_vital_signs(conn, now=self._desk.clock.fixed)
                     until = self._until(signs.now)
                     flow = await read_flow(conn, self._counted_until or until, until)
+                    alerts = await count_open(conn)
             except Exception as error:  # a scrape never fails: that the database is down is what it should say
                 self._up.set(0)
                 if not isinstance(error, SlotwatchError):
                     as_slotwatch_error(error)
                 return
             self._up.set(1)
-            self._show(signs)
+            self._show(signs, alerts)
             self._add(flow)
             self._counted_until = until
 
@@ -105,7 +118,9 @@ class Metrics:
             return settled
         return max(self._counted_until, min(settled, self._counted_until + _LONGEST_LOOK_BACK))
 
-    def _show(self, signs: VitalSigns) -> None:
+    def _show(self, signs: VitalSigns, alerts: Mapping[AlertKind, int]) -> None:
+        for kind, count in alerts.items():
+            self._alerts.labels(kind).set(count)
         self._lag.set(signs.lag.total_seconds())
         self._due.set(signs.due)
         self._set_aside.set(signs.set_aside)
@@ -125,6 +140,8 @@ class Metrics:
             self._transitions.labels(*move).inc(count)
         for attempt, count in flow.attempts.items():
             self._attempts.labels(*attempt).inc(count)
+        for receipt, count in flow.receipts.items():
+            self._receipts.labels(*receipt).inc(count)
 
 
 @get(

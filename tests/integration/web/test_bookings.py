@@ -292,6 +292,30 @@ async def test_contact_in_the_request_replaces_and_contact_in_the_token_fills_ga
     assert (await contact())[1] == "Ada.New@example.org"
 
 
+async def test_what_a_token_vouches_for_is_verified_until_another_address_takes_its_place(
+    api: Api, database: Database
+) -> None:
+    async def verified() -> tuple[bool, ...]:
+        async with database.connection() as conn:
+            row = await conn.fetchrow(
+                "SELECT email_verified_at IS NOT NULL, phone_verified_at IS NOT NULL FROM driver WHERE subject = 'new'"
+            )
+        return tuple(row)
+
+    given = api.as_caller(bearer("new"))
+    body = {**given.slot(), "contact": {"email": "ada@example.org", "phone": "+15005550010"}}
+    assert (await given.post(BOOKINGS, body)).status_code == 201
+    assert await verified() == (False, False), "taken at its word is not proven"
+    vouched = api.as_caller(bearer("new", email="Ada@example.org"))
+    await vouched.booked(connector=1)
+    assert await verified() == (True, False)
+    await given.booked(connector=2)
+    assert await verified() == (True, False)
+    body = {**given.slot(connector=3), "contact": {"email": "eve@example.org"}}
+    assert (await given.post(BOOKINGS, body)).status_code == 201
+    assert await verified() == (False, False)
+
+
 @pytest.mark.parametrize(
     ("contact", "path"),
     [

@@ -64,6 +64,11 @@ async def test_each_transition_and_attempt_is_counted_once(api: Api, desk: Desk,
             " SELECT notice_id, channel, 1, 'accepted', 'smtp', $1 FROM delivery WHERE channel = 'email'",
             api.clock.read(),
         )
+        await conn.execute(
+            "INSERT INTO receipt (provider, event_id, channel, status, suppress, matched, at)"
+            " VALUES ('smtp', 'e1', 'email', 'delivered', false, true, $1)",
+            api.clock.read(),
+        )
     api.clock.advance(timedelta(seconds=16))
     for _ in range(3):
         scraped = await scrape(api.client)
@@ -73,6 +78,7 @@ async def test_each_transition_and_attempt_is_counted_once(api: Api, desk: Desk,
         for kind in ("booking_confirmed", "slot_started"):
             tried = {"channel": "email", "kind": kind, "provider": "smtp", "outcome": "accepted"}
             assert value(scraped, "attempts_total", **tried) == 1
+        assert value(scraped, "receipts_total", channel="email", provider="smtp", status="delivered") == 1
         api.clock.advance(timedelta(seconds=30))
 
 
@@ -81,12 +87,13 @@ async def test_what_waits_to_be_sent_is_counted_by_channel(api: Api, database: D
     await api.booked(connector=1)
     async with database.connection() as conn:
         await conn.execute("UPDATE delivery SET state = 'failed' WHERE channel = 'sms' AND notice_id = 1")
+        await conn.execute("UPDATE delivery SET state = 'unknown' WHERE channel = 'sms' AND notice_id <> 1")
         await conn.execute("UPDATE booking SET set_aside = true WHERE id = (SELECT min(id) FROM booking)")
     api.clock.advance(timedelta(seconds=40))
     scraped = await scrape(api.client)
-    states = ("pending", "failed", "set_aside")
-    assert [value(scraped, "outbox_deliveries", channel="email", state=state) for state in states] == [2, 0, 0]
-    assert [value(scraped, "outbox_deliveries", channel="sms", state=state) for state in states] == [1, 1, 0]
+    states = ("pending", "unknown", "failed", "set_aside")
+    assert [value(scraped, "outbox_deliveries", channel="email", state=state) for state in states] == [2, 0, 0, 0]
+    assert [value(scraped, "outbox_deliveries", channel="sms", state=state) for state in states] == [0, 1, 1, 0]
     assert value(scraped, "outbox_oldest_pending_seconds", channel="email") == 40
     assert value(scraped, "set_aside_bookings") == 1
 

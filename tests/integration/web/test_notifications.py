@@ -10,12 +10,14 @@ import pytest
 
 from slotwatch.channels import PushChannel
 from slotwatch.domain.notices import USUAL_CHANNELS, Channel
+from slotwatch.storage.clock import MovableClock
 from slotwatch.usecases.desk import Desk
 from tests.conftest import Town
 from tests.integration.channels.rigs_http import push_settings, subscription
 from tests.integration.web.conftest import Api, bearer, client_of, make_app, running
 from tests.push_double import PushDouble, push_double
 from tests.support.crew import Crew
+from tests.support.signed_in import driver_cookie
 
 PATH = "/api/users/me/notifications"
 
@@ -79,3 +81,14 @@ async def test_the_worker_script_may_serve_every_page_and_is_never_kept(client: 
     answer = await client.get("/push-worker.js")
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["cache-control"] == "no-cache"
+
+
+async def test_the_settings_page_says_why_a_phone_gets_nothing_any_more(
+    client: httpx.AsyncClient, desk: Desk, town: Town, clock: MovableClock
+) -> None:
+    async with desk.database.connection() as conn:
+        await conn.execute("INSERT INTO suppression VALUES ('sms', $1, 'they answered STOP', now())", town.driver.phone)
+    client.cookies.update(await driver_cookie(desk.database, town.driver.id, now=clock.read()))
+    page = await client.get("/settings")
+    assert "Nothing is sent there by sms any more: they answered STOP" in page.text
+    assert "settings-push.js" not in page.text, "web push is not configured"

@@ -11,8 +11,14 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+from slotwatch.domain.staff import StaffRole
 from slotwatch.usecases.desk import Desk
+from slotwatch.web.pages.driver import DRIVER_PAGES, OPEN_PAGES
+from slotwatch.web.pages.operator import OPERATOR_PAGES
+from slotwatch.web.pages.vendor import MANAGER_PAGES, OWNER_PAGES, VENDOR_PAGES
+from slotwatch.web.visitors import Door
 from tests.integration.web.conftest import Api, bearer, client_of, make_app
+from tests.support.signed_in import driver_cookie, make_staff, staff_cookie
 
 ReadProblem = Callable[[httpx.Response], tuple[int, str]]
 
@@ -72,7 +78,6 @@ OPEN_TO_ALL = {
     ("GET", "/"),
     ("GET", "/docs"),
     ("GET", "/openapi.json"),
-    ("GET", "/bookings/{booking_id:str}"),
     ("GET", "/static/{name:str}"),
     ("GET", "/push-worker.js"),
     ("GET", "/healthz"),
@@ -86,8 +91,17 @@ FOR_THIS_MACHINE = {
     ("GET", "/inbox/{message_id:int}"),
     ("GET", "/inbox/{message_id:int}/html"),
 }
+PAGES = {
+    Door.ANYONE: OPEN_PAGES,
+    Door.DRIVER: DRIVER_PAGES,
+    Door.VENDOR: VENDOR_PAGES,
+    Door.MANAGER: MANAGER_PAGES,
+    Door.OWNER: OWNER_PAGES,
+    Door.OPERATOR: OPERATOR_PAGES,
+}
 GUARDED = OF_ONE_BOOKING + OF_THE_CALLER
 OF_OTHER_ROLES = ("/api/vendor/", "/api/operator/")  # what is whose there is tested beside those calls
+OF_STAFF = ("/vendor", "/operator")  # pages: test_staff_pages.py
 
 
 def routes_of(app: Litestar) -> set[tuple[str, str]]:
@@ -109,10 +123,22 @@ async def call(api: Api, route: Route, booking_id: str, headers: dict[str, str])
     return await api.as_caller(headers).call(route.method, path, route.body)
 
 
+def pages_behind(door: Door) -> set[tuple[str, str]]:
+    """The pages by whom they are for."""
+    return {
+        (method, path)
+        for handler in PAGES[door]
+        for path in handler.paths
+        for method in handler.http_methods
+        if method in ("GET", "POST")
+    }
+
+
 def test_every_route_has_a_row_here(desk: Desk) -> None:
     listed = {(route.method, route.template) for route in GUARDED} | OPEN_TO_ALL | FOR_THIS_MACHINE
+    listed |= set().union(*(pages_behind(door) for door in PAGES))
     found = routes_of(make_app(desk, has_inbox=True))
-    assert {route for route in found if not route[1].startswith(OF_OTHER_ROLES)} == listed
+    assert {route for route in found if not route[1].startswith((*OF_OTHER_ROLES, *OF_STAFF))} == listed
 
 
 async def test_what_is_for_another_role_lets_no_driver_in(
@@ -124,6 +150,34 @@ async def test_what_is_for_another_role_lets_no_driver_in(
                 path = re.sub(r"\{\w+:\w+\}", "1", template)
                 assert problem_of(await api.call(method, path, {})) == (403, "forbidden_role")
                 assert problem_of(await api.as_caller({}).call(method, path, {})) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("door", [door for door in PAGES if door is not Door.ANYONE])
+async def test_a_page_asks_nobody_in_and_is_absent_to_people_of_another_kind(
+    api: Api, desk: Desk, door: Door, subtests: pytest.Subtests
+) -> None:
+    now = api.clock.read()
+    driver = await driver_cookie(desk.database, api.town.driver.id, now=now)
+    staff = await staff_cookie(
+        desk.database, await make_staff(desk.database, api.town.vendor, now=now, role=StaffRole.ATTENDANT), now=now
+    )
+    operator = await staff_cookie(
+        desk.database, await make_staff(desk.database, None, now=now, role=StaffRole.OPERATOR), now=now
+    )
+    strangers = {
+        Door.DRIVER: {404: [staff, operator]},
+        Door.VENDOR: {404: [driver, operator]},
+        Door.OPERATOR: {404: [driver, staff]},
+    }.get(door, {404: [driver, operator], 403: [staff]})
+    for method, template in sorted(pages_behind(door)):
+        path = re.sub(r"\{\w+:\w+\}", "1", template)
+        with subtests.test(f"{method} {template}"):
+            answer = await api.client.request(method, path)
+            assert answer.status_code == 303 and answer.headers["location"].startswith("/sign-in")
+            for status, cookies in ((status, one) for status, many in strangers.items() for one in many):
+                jar = "; ".join(f"{name}={value}" for name, value in cookies.items())
+                answer = await api.client.request(method, path, headers={"Cookie": jar})
+                assert answer.status_code in (status, 403 if method == "POST" else status)  # a POST has no csrf here
 
 
 def test_without_the_local_inbox_its_routes_do_not_exist(desk: Desk) -> None:

@@ -36,7 +36,7 @@ async def keep(database: Database, clock: MovableClock, number: int = 1, **more:
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/inbox", "/bookings/BK-06KG8DR00000"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/inbox", "/sign-in", "/stations"])
 async def test_a_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(
     client: httpx.AsyncClient, path: str
 ) -> None:

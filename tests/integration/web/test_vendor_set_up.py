@@ -174,6 +174,7 @@ CALLS: tuple[tuple[str, str, str, Any], ...] = (
     ("PATCH", "/api/vendor/stations/{station_id:str}", "", {"name": "Mine"}),
     ("POST", "/api/vendor/stations/{station_id:str}/connectors", "", CONNECTOR),
     ("PATCH", "/api/vendor/stations/{station_id:str}/connectors/{connector_id:str}", "", {"label": "Mine"}),
+    ("POST", "/api/vendor/alerts/{alert_id:str}/acknowledge", "", None),
 )
 WITHOUT_AN_ID: tuple[tuple[str, str, Any], ...] = (
     ("GET", "/api/vendor/dashboard/no-shows", None),
@@ -182,11 +183,13 @@ WITHOUT_AN_ID: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/api/vendor/stations", STATION),
     ("GET", "/api/vendor/terms", None),
     ("PUT", "/api/vendor/terms", {"gracePeriodMinutes": 1}),
+    ("GET", "/api/vendor/alerts", None),
 )
 
 
 def filled(template: str, api: Api, booking: str) -> str:
     values = {"booking_id:str": booking, "dispute_id:str": booking}
+    values |= {"alert_id:str": "AL-1"}
     values |= {"station_id:str": ref("ST", api.town.station), "connector_id:str": ref("CN", api.town.connectors[0])}
     for name, value in values.items():
         template = template.replace("{" + name + "}", value)

@@ -7,5 +7,6 @@ SELECT NULL::bigint AS vendor_id, a.channel || '/' || a.provider AS subject, NUL
                           'rate', avg((a.outcome <> 'accepted')::int)) AS detail
   FROM attempt AS a
  WHERE a.at > :now::timestamptz - interval '30 minutes' AND a.at <= :now
+   AND a.outcome <> 'unknown'  -- our own death, nothing that the provider did
  GROUP BY a.channel, a.provider
 HAVING count(*) * 2 >= :failure_messages AND avg((a.outcome <> 'accepted')::int) > :failure_percent / 200.0

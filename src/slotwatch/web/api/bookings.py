@@ -1,7 +1,9 @@
 """Bookings of the driver who calls: book, see, pay, check in, cancel, leave."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from litestar import Response, get, post, put
@@ -229,6 +231,8 @@ async def pay_booking(request: ApiRequest, booking_id: FromPath[str]) -> Respons
                 errors.GraceOver,
                 errors.NotCheckInable,
                 errors.WrongConnector,
+                errors.ProofNeeded,
+                errors.TooFarAway,
             ),
             description="Again by the same driver changes nothing. `grace_over` brings `disputeUrl`.",
         )
@@ -237,7 +241,7 @@ async def pay_booking(request: ApiRequest, booking_id: FromPath[str]) -> Respons
 async def check_in_booking(request: ApiRequest, booking_id: FromPath[str]) -> Response[bytes]:
     """PUT /api/users/bookings/{bookingId}/checkin."""
     asked = await read_body(request, CheckInRequest)
-    desk, number, attempt = _desk(request), parse_booking_ref(booking_id), _attempt(asked)
+    desk, number, attempt = _desk(request), parse_booking_ref(booking_id), await _attempt(request, asked)
 
     async def work() -> Answer:
         driver_id = await _driver_id(request)
@@ -303,16 +307,29 @@ async def finish_booking(request: ApiRequest, booking_id: FromPath[str]) -> Resp
     return await once(request, work, _recalled(request, number, lambda it: it.end_reason is EndReason.LEFT_EARLY))
 
 
-def _attempt(asked: CheckInRequest) -> CheckInAttempt:
-    location = None if asked.location is None else (asked.location.latitude, asked.location.longitude)
+async def _attempt(request: ApiRequest, asked: CheckInRequest) -> CheckInAttempt:
+    """The code on a connector is a link that ends in the connector's id, or the id alone; `k` is a screen's code."""
+    where = asked.location
+    location = None if where is None else (where.latitude, where.longitude)
+    accuracy = None if where is None else where.accuracy
+    attempt = CheckInAttempt(asked.method, location=location, accuracy=accuracy)
     if asked.method is not CheckInMethod.QR:
-        return CheckInAttempt(asked.method, location=location)
+        return attempt
+    link = urlsplit(asked.qr_token or "")
     try:
-        # The code on a connector is a link that ends in the connector's id, or the id alone.
-        connector_id = parse_ref("CN", (asked.qr_token or "").rstrip("/").rpartition("/")[2])
+        connector_id = parse_ref("CN", link.path.rstrip("/").rpartition("/")[2])
     except errors.NotFound as error:
         raise FieldsRefused(FieldError("qrToken", "not the code of a connector")) from error
-    return CheckInAttempt(asked.method, connector_id, location)
+    code = "".join(parse_qs(link.query).get("k", [])[:1])
+    return replace(attempt, qr_connector_id=connector_id, code_is_fresh=await _is_fresh(request, connector_id, code))
+
+
+async def _is_fresh(request: ApiRequest, connector_id: int, code: str) -> bool:
+    if not code:
+        return False
+    desk, codes = _desk(request), request.app.state.rotating_codes
+    async with desk.database.connection() as conn:
+        return bool(codes.is_fresh(connector_id, code, await desk.clock.now(conn)))
 
 
 def _holds(booking: Booking, connector_id: int, slot: Slot) -> bool:

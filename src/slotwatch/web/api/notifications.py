@@ -20,7 +20,15 @@ from slotwatch.web.contract import ApiRequest, Operation, declared, read_body, r
 from slotwatch.web.once import Answer, once
 from slotwatch.web.problems import FieldError, FieldsRefused
 
-__all__ = ["NOTIFICATION_ROUTES", "Preferences", "check_quiet_hours", "read_preferences"]
+__all__ = [
+    "NOTIFICATION_ROUTES",
+    "BrowserIn",
+    "BrowserOut",
+    "Preferences",
+    "check_quiet_hours",
+    "read_preferences",
+    "why_not_sent",
+]
 
 _PATH = "/api/users/me/notifications"
 _WallTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
@@ -181,17 +189,21 @@ async def _seen(request: ApiRequest) -> NotificationsOut:
     )
 
 
-def _addresses(reach: Reach) -> dict[str, AddressOut]:
-    words = {
+def why_not_sent(reach: Reach) -> dict[Channel, str]:
+    """By channel, in words, why nothing is sent to an address of the driver any more."""
+    return {
         Channel(channel): f"Nothing is sent there by {channel} any more: {reason}"
         for channel, reason in reach.suppressed.items()
     }
+
+
+def _addresses(reach: Reach) -> dict[str, AddressOut]:
     found: dict[str, AddressOut] = {}
     if reach.email:
         found["email"] = AddressOut(address=reach.email, verified=reach.email_verified)
     if reach.phone:
         found["sms"] = AddressOut(address=reach.phone, verified=reach.phone_verified)
-    for channel, text in words.items():
+    for channel, text in why_not_sent(reach).items():
         found["email" if channel is Channel.EMAIL else "sms"].suppressed[channel] = text
     return found
 

@@ -1,17 +1,19 @@
 """For operators: how the system is doing, and the deliveries that nobody will try again."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from slotwatch.analytics.house import see_house
 from slotwatch.domain import errors
 from slotwatch.domain.ids import booking_ref
 from slotwatch.storage.dead_deliveries import DeadDelivery, discard, list_dead, retry
-from slotwatch.storage.vital_signs import read_vital_signs
 from slotwatch.usecases.desk import Desk
+from slotwatch.web.api.alerts import OPERATOR_ALERT_ROUTES
+from slotwatch.web.api.operator_affairs import AFFAIR_ROUTES
 from slotwatch.web.api.shapes import Out
 from slotwatch.web.contract import (
     ApiRequest,
@@ -81,8 +83,34 @@ class BacklogOut(Out):
     oldest_pending_seconds: float
 
 
+class ProcessOut(Out):
+    """One process with a heartbeat; alive unless it has been silent for 15 s."""
+
+    instance: str
+    component: str
+    host: str
+    started_at: datetime
+    beat_at: datetime
+    is_alive: bool
+
+
+class OutageOut(Out):
+    """A time in which no process of a part was alive; null: it still runs."""
+
+    component: str
+    began_at: datetime
+    ended_at: datetime | None
+
+
+class AuditOut(Out):
+    """What the last audit found."""
+
+    at: datetime
+    findings: dict[str, Any]
+
+
 class OverviewOut(Out):
-    """How late the engine is and what waits to be sent."""
+    """How late the engine is, what waits to be sent, who is alive and what was found."""
 
     at: datetime
     engine_lag_seconds: float
@@ -90,6 +118,11 @@ class OverviewOut(Out):
     set_aside_bookings: int
     outages: int
     channels: list[BacklogOut]
+    schema: str | None
+    moves_in_five_minutes: int
+    processes: list[ProcessOut]
+    recent_outages: list[OutageOut]
+    last_audit: AuditOut | None
 
 
 @get("/api/operator/overview", opt=declared(Operation("See how slotwatch is doing", OverviewOut, _TAG)))
@@ -97,7 +130,8 @@ async def show_overview(request: ApiRequest) -> Response[bytes]:
     """GET /api/operator/overview."""
     desk: Desk = request.app.state.desk
     async with desk.database.connection() as conn:
-        signs = await read_vital_signs(conn, now=desk.clock.fixed)
+        house = await see_house(conn, now=desk.clock.fixed)
+    signs = house.signs
     return reply(
         OverviewOut(
             at=signs.now,
@@ -116,6 +150,11 @@ async def show_overview(request: ApiRequest) -> Response[bytes]:
                 )
                 for one in signs.backlogs
             ],
+            schema=house.schema,
+            moves_in_five_minutes=house.throughput.moves,
+            processes=[ProcessOut(**vars(one)) for one in house.processes],
+            recent_outages=[OutageOut(**vars(one)) for one in house.outages],
+            last_audit=None if house.audit is None else AuditOut(**vars(house.audit)),
         )
     )
 
@@ -211,4 +250,8 @@ def _json(dead: DeadDelivery) -> DeadDeliveryOut:
     )
 
 
-OPERATOR_ROUTES: tuple[HTTPRouteHandler, ...] = (show_overview, list_deliveries, retry_delivery, discard_delivery)
+OPERATOR_ROUTES: tuple[HTTPRouteHandler, ...] = (
+    *(show_overview, list_deliveries, retry_delivery, discard_delivery),
+    *AFFAIR_ROUTES,
+    *OPERATOR_ALERT_ROUTES,
+)

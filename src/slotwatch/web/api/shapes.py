@@ -61,14 +61,16 @@ class BookingRequest(In):
 
 
 class Location(In):
-    """Where the driver's device says that it is, in degrees."""
+    """Where the driver's device says that it is, in degrees, and its own doubt about that, in metres."""
 
     latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)]
     longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    accuracy: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 class CheckInRequest(In):
-    """How the driver shows up. `qrToken` is what the code on the connector says, needed with `qr`."""
+    """How the driver shows up. `qrToken` is what the code on the connector says, needed with `qr`; with
+    the part that changes, where the connector has a screen."""
 
     method: CheckInMethod
     qr_token: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] | None = None

@@ -63,12 +63,13 @@ def packed(request: Request[Any, Any, State], answer: Response[str], *, unless: 
 
 @get("/static/{name:str}", include_in_schema=False)
 async def send_static_file(request: Request[Any, Any, State], name: FromPath[str]) -> Response[bytes]:
-    """GET /static/…: style sheets and scripts. Their address changes when they do, so they may be kept."""
+    """GET /static/…: style sheets and scripts. An address with a hash changes when they do, so they may be kept."""
     found = _static_files().get(name)
     if found is None:
         raise NotFound
     kind = _KINDS.get(name[name.rfind(".") :]) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+    kept = "public, max-age=31536000, immutable" if request.scope["query_string"] else "no-cache"
+    headers = {"Cache-Control": kept, "Vary": "Accept-Encoding"}
     if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.packed, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
     return Response(found.raw, media_type=kind, headers=headers)

@@ -27,11 +27,18 @@ class Link:
     text: str
 
 
+_WAYS = (
+    Link("I want to charge", "/stations", "Find a free slot, book it, check in, and see why a booking ended as it did"),
+    Link("I run stations", "/vendor", "The live board, the numbers, disputes, stations, terms and staff"),
+    Link("I run slotwatch", "/operator", "How the engine, the outbox and the workers are doing"),
+)
+
+
 @get("/", include_in_schema=False)
 async def show_start(request: Request[None, None, State]) -> Response[str]:
     """GET /: where everything is."""
     links: Sequence[Link] = request.app.state.links
-    return page("start.html", links=links)
+    return page("start.html", ways=_WAYS, links=links)
 
 
 @get(

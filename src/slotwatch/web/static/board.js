@@ -44,6 +44,15 @@
     for (const line of document.querySelectorAll(".time .now")) { line.setAttribute("x1", x); line.setAttribute("x2", x); }
   };
 
+  // -- stations further down are drawn when they come near
+
+  const near = new IntersectionObserver((seen) => {
+    const ids = seen.filter((one) => one.isIntersecting).map((one) => one.target.id);
+    if (ids.length) { for (const id of ids) near.unobserve($(id)); want(...ids); }
+  }, { rootMargin: "800px" });
+
+  const watchLater = () => { for (const station of document.querySelectorAll(".station.later")) near.observe(station); };
+
   const sync = () => { ahead = Number($("seen").dataset.now) - Date.now(); tick(); };
 
   // -- fetching what changed
@@ -68,6 +77,7 @@
     renewedAt = Date.now();
     const asked = new URLSearchParams(location.search);
     asked.set("parts", parts());
+    if (wanted.has("everything") && document.querySelector(".station.later")) asked.set("drawn", [...document.querySelectorAll(".station:not(.later)")].map((one) => one.id).slice(0, 600).join(","));
     const before = wanted;
     wanted = new Set();
     try {
@@ -76,6 +86,7 @@
       if (!answer.ok) throw new Error(String(answer.status));
       await htmx.swap({ text: await answer.text(), target: document.body, sourceElement: document.body, swap: "none" });
       sync();
+      watchLater();
       markOpened();
       if (poller) say("polling", `No live stream: looking every 10 seconds, last at ${stamp()}.`);
     } catch {
@@ -207,6 +218,7 @@
   for (const choice of document.querySelectorAll(".filters select")) choice.addEventListener("change", () => choice.form.requestSubmit());
 
   sync();
+  watchLater();
   setInterval(tick, 1000);
   follow();
 })();

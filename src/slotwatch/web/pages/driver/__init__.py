@@ -17,5 +17,5 @@ __all__ = ["DRIVER_PAGES", "OPEN_PAGES"]
 OPEN_PAGES: Sequence[HTTPRouteHandler] = (*SIGN_IN_PAGES, *FINDING_PAGES, *SCANNING_PAGES)
 """For anyone: signing in, finding a station, the page behind a scanned code or a link in a message."""
 
-DRIVER_PAGES: Sequence[HTTPRouteHandler] = (*BOOKING_PAGES, *MOVE_PAGES, *EVIDENCE_PAGES, *SETTINGS_PAGES)
+DRIVER_PAGES: Sequence[HTTPRouteHandler] = (*(*BOOKING_PAGES, *MOVE_PAGES, *EVIDENCE_PAGES, *SETTINGS_PAGES),)
 """For a driver who is signed in."""

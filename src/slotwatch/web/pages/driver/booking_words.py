@@ -63,6 +63,7 @@ CHANNEL_WORDS = {
 }
 DELIVERY_WORDS = {
     DeliveryState.PENDING: "on its way",
+    DeliveryState.UNKNOWN: "handed over; no answer, it may have arrived",
     DeliveryState.SENT: "sent; no receipt so far",
     DeliveryState.DELIVERED: "arrived",
     DeliveryState.FAILED: "could not be delivered",

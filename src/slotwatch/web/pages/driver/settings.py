@@ -10,6 +10,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 
+from slotwatch.channels.push import PushSettings
 from slotwatch.domain.errors import Conflict, InvalidInput, SlotwatchError, TooManyCodes
 from slotwatch.domain.notices import Channel
 from slotwatch.locale.catalogues import LANGUAGES, best_language, language
@@ -21,12 +22,20 @@ from slotwatch.storage.accounts import (
     verified_at,
 )
 from slotwatch.storage.people import Driver
-from slotwatch.storage.preferences import keep_proven_address, save_preferences
+from slotwatch.storage.preferences import keep_proven_address, load_reach, save_preferences
 from slotwatch.usecases.addresses import prove_code
+from slotwatch.usecases.browsers import forget_browser, keep_browser
 from slotwatch.usecases.desk import Desk
-from slotwatch.web.api.notifications import Preferences, check_quiet_hours, read_preferences
+from slotwatch.web.api.notifications import (
+    BrowserIn,
+    BrowserOut,
+    Preferences,
+    check_quiet_hours,
+    read_preferences,
+    why_not_sent,
+)
 from slotwatch.web.contact import checked_name
-from slotwatch.web.contract import read_query
+from slotwatch.web.contract import read_body, read_query
 from slotwatch.web.pages.driver.booking_words import CHANNEL_WORDS
 from slotwatch.web.pages.driver.sign_in import checked_address, send_code
 from slotwatch.web.pages.forms import read_form
@@ -98,6 +107,7 @@ class _Address:
     kind: str
     value: str | None
     is_proven: bool
+    why_not: tuple[str, ...]
 
 
 @get("/settings", include_in_schema=False)
@@ -189,6 +199,26 @@ async def prove_address(request: PageRequest) -> Response[Any]:
     return await _page(request, error=Conflict("This address signs in to another account of yours already."))
 
 
+@post("/settings/browsers", include_in_schema=False)
+async def add_browser(request: PageRequest) -> Response[Any]:
+    """POST /settings/browsers: by the page's script, when the browser has subscribed."""
+    given = (await read_body(request, BrowserIn)).subscription
+    push: PushSettings = request.app.state.push
+    driver_id = _visitor(request).driver_id
+    await keep_browser(request.app.state.desk, driver_id, msgspec.to_builtins(given), push=push)
+    return Response(None, status_code=204)
+
+
+@post("/settings/browsers/forget", include_in_schema=False)
+async def drop_browser(request: PageRequest) -> Response[Any]:
+    """POST /settings/browsers/forget: by the page's script. One that is not there is gone already."""
+    given = await read_body(request, BrowserOut)
+    subject = _visitor(request).session.subject
+    assert subject is not None, "a driver has one"
+    await forget_browser(request.app.state.desk, subject, given.endpoint)
+    return Response(None, status_code=204)
+
+
 @post("/settings/sign-out-everywhere", include_in_schema=False)
 async def sign_out_everywhere(request: PageRequest) -> Response[Any]:
     """POST /settings/sign-out-everywhere: every browser, this one too."""
@@ -204,6 +234,7 @@ async def _page(request: PageRequest, *, done: str = "", error: SlotwatchError |
     async with desk.database.connection() as conn:
         driver = await find_driver_by_id(conn, driver_id)
         proven = await verified_at(conn, driver_id)
+        reach = await load_reach(conn, driver.subject)
     chosen = read_preferences(driver.preferences)
     switches = msgspec.to_builtins(chosen.channels)
     return show(
@@ -213,18 +244,21 @@ async def _page(request: PageRequest, *, done: str = "", error: SlotwatchError |
         done=done,
         error=None if error is None else error.message,
         driver=driver,
-        addresses=_addresses(driver, {channel for channel, at in proven.items() if at}),
+        addresses=_addresses(driver, {channel for channel, at in proven.items() if at}, why_not_sent(reach)),
         switches=[(name, CHANNEL_WORDS[name], switches.get(name, True)) for name in _switches(desk)],
         languages=[(code, language(code).name) for code in LANGUAGES],
         spoken="" if chosen.language is None else best_language(chosen.language).code,
         quiet=chosen.quiet_hours,
+        push_key=request.app.state.push.public_key,
     )
 
 
-def _addresses(driver: Driver, proven: set[Channel]) -> list[_Address]:
+def _addresses(driver: Driver, proven: set[Channel], why_not: dict[Channel, str]) -> list[_Address]:
+    by_phone = tuple(words for channel, words in why_not.items() if channel is not Channel.EMAIL)
+    by_mail = tuple(words for channel, words in why_not.items() if channel is Channel.EMAIL)
     return [
-        _Address("E-mail", driver.email, Channel.EMAIL in proven),
-        _Address("Phone", driver.phone, Channel.SMS in proven),
+        _Address("E-mail", driver.email, Channel.EMAIL in proven, by_mail),
+        _Address("Phone", driver.phone, Channel.SMS in proven, by_phone),
     ]
 
 
@@ -283,5 +317,5 @@ def _cookie(request: PageRequest, value: str, *, max_age: int) -> Cookie:
 
 SETTINGS_PAGES: tuple[HTTPRouteHandler, ...] = (
     *(show_settings, save_name, save_notifications),
-    *(ask_for_address, show_address, prove_address, sign_out_everywhere),
+    *(ask_for_address, show_address, prove_address, add_browser, drop_browser, sign_out_everywhere),
 )

@@ -1,6 +1,7 @@
 """The live board /vendor: every station's slots on a timeline and as a list, the numbers, and what needs a look."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
+from slotwatch.analytics.alerts import Alert, open_alerts
 from slotwatch.analytics.board import MOST_SLOTS, Board, BoardWish, read_board
 from slotwatch.analytics.board_changes import current_mark
 from slotwatch.analytics.scope import Period, Scope, TimeRange
@@ -63,6 +65,7 @@ class PartsQuery(BoardQuery, forbid_unknown_fields=True, rename="camel", kw_only
     """The same for what renews itself: `numbers`, `list`, `timeline`, or stations of it, parted by commas."""
 
     parts: Annotated[str, msgspec.Meta(max_length=2000)] = ",".join(sorted(_EVERYTHING))
+    drawn: Annotated[str, msgspec.Meta(max_length=6000)] = ""  # stations that the page has drawn already
 
     @property
     def names(self) -> frozenset[str]:
@@ -74,7 +77,13 @@ class PartsQuery(BoardQuery, forbid_unknown_fields=True, rename="camel", kw_only
         """The stations to read; None: all, for parts that tell of all."""
         if self.names & {"list", "timeline"}:
             return None
-        return [parse_ref("ST", one) for one in sorted(self.names - _EVERYTHING)]
+        return self.wanted
+
+    @property
+    def wanted(self) -> list[int]:
+        """The stations to draw in any case."""
+        named = {*self.names, *self.drawn.split(",")} - _EVERYTHING - {""}
+        return [parse_ref("ST", one) for one in sorted(named)]
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,7 @@ class _Read:
     stations: list[Any]
     station_id: int | None
     statistics: Statistics
+    alerts: list[Alert]
     board: Board
 
 
@@ -101,7 +111,7 @@ async def show_board(request: PageRequest) -> Response[Any]:
 async def show_parts(request: PageRequest) -> Response[Any]:
     """GET /vendor/board: the parts that change, for the page that shows them."""
     query = read_query(request, PartsQuery)
-    values = await _values(request, query, query.only)
+    values = await _values(request, query, query.only, query.wanted)
     answer = show(request, "vendor_board_parts.html", parts=query.names, **values)
     return packed(request, answer, unless=bool(query.q))
 
@@ -115,22 +125,22 @@ async def stream_to_page(request: PageRequest) -> Stream:
     return await stream_of(request.app.state.live, admission, since)
 
 
-async def _values(request: PageRequest, query: BoardQuery, only: list[int] | None = None) -> dict[str, Any]:
+async def _values(
+    request: PageRequest, query: BoardQuery, only: Sequence[int] | None = None, wanted: Sequence[int] = ()
+) -> dict[str, Any]:
     visitor: Visitor = request.scope["user"]
     read = await _read(request.app.state.desk, visitor.vendor_id, query, only)
-    rows = rows_of(read.board)
-    pages = max(1, -(-len(rows) // _ROWS_A_PAGE))
-    number = min(query.page, pages)
+    rows, row_count = rows_of(read.board, query.page, _ROWS_A_PAGE)
     return {
         "read": read,
         "query": query,
-        "drawn": draw(read.board, read.window, _zone_of_axis(read)),
-        "rows": rows[(number - 1) * _ROWS_A_PAGE : number * _ROWS_A_PAGE],
-        "row_count": len(rows),
-        "page_number": number,
-        "page_count": pages,
+        "drawn": draw(read.board, read.window, _zone_of_axis(read), wanted),
+        "rows": rows,
+        "row_count": row_count,
+        "page_number": query.page,
+        "page_count": max(1, -(-row_count // _ROWS_A_PAGE)),
         "most_slots": MOST_SLOTS,
-        "alerts": (),
+        "alerts": read.alerts,
         "figures": figures_of(read.statistics),
         "states": [(state.value, MARKS[state]) for state in State],
         "ranges": [("1h", "hour"), ("24h", "24 hours"), ("7d", "7 days")],
@@ -141,7 +151,7 @@ async def _values(request: PageRequest, query: BoardQuery, only: list[int] | Non
     }
 
 
-async def _read(desk: Desk, vendor_id: int, query: BoardQuery, only: list[int] | None) -> _Read:
+async def _read(desk: Desk, vendor_id: int, query: BoardQuery, only: Sequence[int] | None) -> _Read:
     async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         mark = await current_mark(conn, now=desk.clock.fixed)
         now = await desk.clock.now(conn)
@@ -150,10 +160,11 @@ async def _read(desk: Desk, vendor_id: int, query: BoardQuery, only: list[int] |
         stations = await _STATIONS.fetch(conn, vendor_id=vendor_id)
         station_id = _station(query.station)
         statistics = await read_statistics(conn, Scope.until_now(vendor_id, query.time_range.length, now, station_id))
+        alerts = await open_alerts(conn, vendor_id)
         shown = only if station_id is None else [station_id]
         wish = BoardWish(vendor_id=vendor_id, window=window, station_ids=shown, state=query.status, words=query.q)
         board = await read_board(conn, wish)
-    return _Read(now, str(mark), window, stations, station_id, statistics, board)
+    return _Read(now, str(mark), window, stations, station_id, statistics, alerts, board)
 
 
 def _station(text: str | None) -> int | None:

@@ -1,8 +1,9 @@
 """How the board is drawn: places of slots and ticks in percent of the window, words and marks of states, zones."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from slotwatch.analytics.board import Board, BoardConnector, BoardSlot, BoardStation
@@ -85,7 +86,7 @@ class DrawnConnector:
 
 @dataclass(frozen=True)
 class Section:
-    """One station. It has an axis of its own if its zone is not the board's."""
+    """One station. It has an axis of its own if its zone is not the board's; slots of a later one are not drawn yet."""
 
     ref: str
     name: str
@@ -94,6 +95,7 @@ class Section:
     axis: Axis | None
     connectors: tuple[DrawnConnector, ...]
     height: int
+    is_later: bool
 
 
 @dataclass(frozen=True)
@@ -122,25 +124,37 @@ class Row:
     deadline: str
 
 
+_FIRST_LINES = 100
+"""Connectors on three screens; the page fetches others when they come near."""
+
 LINE = 38  # pixels; board.css has the same
 AXIS = 22
 
 
-def draw(board: Board, window: Period, zone: ZoneInfo) -> Drawn:
-    """Every station's slots; the axis is in `zone`."""
-    axis = _axis(window, zone)
-    return Drawn(axis, tuple(_section(station, window, zone) for station in board.stations))
+def draw(board: Board, window: Period, zone: ZoneInfo, wanted: Collection[int] = ()) -> Drawn:
+    """The axis in `zone`, and the slots of as many stations as are seen at first, and of those that are wanted."""
+    sections, lines = [], 0
+    for station in board.stations:
+        is_later = lines > _FIRST_LINES and station.id not in wanted
+        lines += len(station.connectors)
+        sections.append(_section(station, window, zone, is_later=is_later))
+    return Drawn(_axis(window, zone), tuple(sections))
 
 
-def rows_of(board: Board) -> list[Row]:
-    """The slots as a list: what runs out first, then what is to come, then what has ended, the latest first."""
-    placed = [
-        (_place(slot), _row(slot, station, connector))
-        for station in board.stations
-        for connector in station.connectors
-        for slot in connector.slots
-    ]
-    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
+def rows_of(board: Board, page: int, length: int) -> tuple[list[Row], int]:
+    """A page of the slots as a list, and how many slots there are: what runs out first, then what is to come, then what
+    has ended, the latest first."""
+    placed = sorted(
+        (
+            (_place(slot), slot, station, connector)
+            for station in board.stations
+            for connector in station.connectors
+            for slot in connector.slots
+        ),
+        key=itemgetter(0),
+    )
+    shown = placed[(page - 1) * length : page * length]
+    return [_row(slot, station, connector) for _, slot, station, connector in shown], len(placed)
 
 
 def short(text: str | None, most: int = _MOST_LETTERS) -> str:
@@ -181,7 +195,7 @@ def _ticks(window: Period, zone: ZoneInfo) -> Iterator[Tick]:
         at += _QUARTER
 
 
-def _section(station: BoardStation, window: Period, zone: ZoneInfo) -> Section:
+def _section(station: BoardStation, window: Period, zone: ZoneInfo, *, is_later: bool) -> Section:
     own_axis = None if station.zone.key == zone.key else _axis(window, station.zone)
     top = AXIS if own_axis else 0
     connectors = tuple(
@@ -189,7 +203,7 @@ def _section(station: BoardStation, window: Period, zone: ZoneInfo) -> Section:
             top + LINE * line,
             connector.label,
             f"{connector.type} {connector.power_kw:g} kW",
-            tuple(_drawn(connector, station.zone, window)),
+            () if is_later else tuple(_drawn(connector, station.zone, window)),
         )
         for line, connector in enumerate(station.connectors)
     )
@@ -201,6 +215,7 @@ def _section(station: BoardStation, window: Period, zone: ZoneInfo) -> Section:
         own_axis,
         connectors,
         top + LINE * len(connectors),
+        is_later,
     )
 
 
@@ -251,6 +266,8 @@ def _row(slot: BoardSlot, station: BoardStation, connector: BoardConnector) -> R
 
 
 def _deadline(slot: BoardSlot, zone: ZoneInfo) -> str:
+    if slot.state is not State.GRACE:
+        return ""
     return f"until {slot.grace_ends_at.astimezone(zone):%H:%M}"
 
 

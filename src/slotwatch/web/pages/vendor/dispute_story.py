@@ -29,6 +29,7 @@ _STATES = {
 }
 _DELIVERIES = {
     "pending": "waits to be sent",
+    "unknown": "was handed to the provider, whose answer was lost; it may have arrived",
     "sent": "was accepted by the provider; whether it arrived is not known",
     "delivered": "arrived",
     "failed": "failed",

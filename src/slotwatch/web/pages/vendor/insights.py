@@ -1,7 +1,7 @@
 """The numbers /vendor/insights: how many do not come, when and where, and what it costs; each table as a file, too."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -107,10 +107,10 @@ async def send_table(request: PageRequest, name: FromPath[str]) -> Response[byte
     query = read_query(request, InsightsQuery)
     read = await _read(request, query)
     period = read.report.scope.period
-    days = f"{period.since.astimezone(read.zone):%Y-%m-%d}-to-{period.until.astimezone(read.zone):%Y-%m-%d}"
+    days = f"{_first_instant(period, read.zone):%Y-%m-%d}-to-{period.until.astimezone(read.zone):%Y-%m-%d}"
     headers = {"Content-Disposition": f'attachment; filename="slotwatch-{table}-{days}.csv"'}
     text = as_csv(table_of(read.report, table))
-    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text.encode(), media_type="text/csv", headers=headers)
 
 
 async def _read(request: PageRequest, query: InsightsQuery) -> _Read:
@@ -126,9 +126,14 @@ async def _read(request: PageRequest, query: InsightsQuery) -> _Read:
 
 
 def _period_words(period: Period, zone: ZoneInfo) -> str:
-    since = (period.since + timedelta(microseconds=1)).astimezone(zone)
+    since = _first_instant(period, zone)
     until = period.until.astimezone(zone)
     return f"{since.day} {since:%b %Y, %H:%M} to {until.day} {until:%b %Y, %H:%M}"
+
+
+def _first_instant(period: Period, zone: ZoneInfo) -> datetime:
+    """Periods are open at the beginning."""
+    return (period.since + timedelta(microseconds=1)).astimezone(zone)
 
 
 INSIGHTS_PAGES: tuple[HTTPRouteHandler, ...] = (show_insights, send_table)

@@ -1,0 +1,154 @@
+"""One week in four places: API, page, file and command line say the same, and what a recount of the history says."""
+
+import csv
+import html
+import io
+import json
+import re
+from datetime import date
+from typing import Any
+
+import httpx
+import pytest
+
+from slotwatch.analytics.figures import Figures
+from slotwatch.analytics.report import TABLES
+from slotwatch.analytics.scope import Scope, TimeRange
+from slotwatch.domain.ids import ref
+from slotwatch.domain.notices import USUAL_CHANNELS
+from slotwatch.processes.report import ReportWish, read_wish, written
+from slotwatch.storage.clock import MovableClock
+from slotwatch.storage.database import Database
+from slotwatch.usecases.desk import BookingSettings, Desk
+from slotwatch.web.pages.vendor.number_words import interval, money, percent
+from tests.conftest import Town
+from tests.integration.test_analytics_numbers import NOW, Row, in_scope, make_week, recomputed
+from tests.integration.web.conftest import bearer, client_of, make_app, running
+from tests.support.signed_in import make_staff, staff_cookie
+
+
+@pytest.fixture
+async def week(database: Database, town: Town) -> list[Row]:
+    """Two vendors' weeks, with every kind of ending."""
+    return await make_week(database, town)
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+async def look(database: Database, town: Town, *paths: str) -> list[httpx.Response]:
+    """What a manager of the vendor gets, at the end of the week."""
+    desk = Desk(database, MovableClock(NOW), BookingSettings(), USUAL_CHANNELS, lambda due_at: None)
+    cookie = await staff_cookie(database, await make_staff(database, town.vendor, now=NOW), now=NOW)
+    app = make_app(desk)
+    async with running(app), client_of(app) as client:
+        answers = []
+        for path in paths:
+            mine = (
+                bearer(role="vendor")
+                if path.startswith("/api")
+                else {"cookie": "; ".join(map("=".join, cookie.items()))}
+            )
+            answers.append(await client.get(path, headers=mine))
+    assert [answer.status_code for answer in answers] == [200] * len(paths)
+    return answers
+
+
+async def command(database: Database, **wish: Any) -> str:
+    """What the command line prints, at the end of the week."""
+    asked = ReportWish(**wish)
+    async with database.connection() as conn:
+        _, report = await read_wish(conn, MovableClock(NOW), asked)
+    return written(asked, report)
+
+
+def plain(page: str) -> str:
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+
+
+@pytest.mark.parametrize("length", ["24h", "7d"])
+async def test_api_page_file_command_and_recount_say_the_same(
+    database: Database,
+    town: Town,
+    week: list[Row],
+    length: str,
+) -> None:
+    vendor = ref("VN", town.vendor)
+    api, page, file = await look(
+        database,
+        town,
+        f"/api/vendor/dashboard/slot-monitoring?timeRange={length}",
+        f"/vendor/insights?period={length}",
+        f"/vendor/insights/summary.csv?period={length}",
+    )
+    printed = await command(database, vendor=vendor, period=length, form="csv")
+    assert printed == file.text
+    scope = Scope.until_now(town.vendor, TimeRange(length).length, NOW)
+    recount = recomputed(in_scope(week, scope), scope)
+    said, told = api.json()["statistics"], {row["measure"]: row["value"] for row in read_csv(printed)}
+    document = json.loads(await command(database, vendor=vendor, period=length, form="json"))
+    assert document["statistics"] == said
+    _same_counts(recount, said, told)
+    words = plain(page.text)
+    assert f"{percent(recount.no_shows.value)} {interval(recount.no_shows)}" in words
+    for amounts in (recount.revenue.earned, recount.revenue.lost_to_no_shows, recount.revenue.refunded):
+        assert money(amounts) in words
+
+
+def _same_counts(recount: Figures, said: dict[str, Any], told: dict[str, str]) -> None:
+    assert int(told["bookings"]) == said["totalBookings"] == recount.total
+    for state, count in recount.by_state.items():
+        assert int(told[f"bookings {state}"]) == said["byStatus"][state] == count
+    assert float(told["no-show rate"]) == said["noShowRate"] == recount.no_shows.value
+    bounds = [float(told[f"no-show rate, {which} bound"]) for which in ("lower", "upper")]
+    assert bounds == said["noShowRateInterval"] == list(recount.no_shows.interval or ())
+    assert float(told["completion rate"]) == said["completionRate"] == recount.completion.value
+    grace = said["graceUtilisation"]
+    assert float(told["checked in during grace"]) == grace["checkedInDuringGrace"] == recount.grace_use.value
+    hours = said["stationEfficiency"]
+    assert float(told["used hours"]) == hours["usedHours"] == recount.used.total_seconds() / 3600
+    assert float(told["booked hours"]) == hours["bookedHours"] == recount.held.total_seconds() / 3600
+    assert said["revenue"]["earned"] == dict(recount.revenue.earned)
+
+
+async def test_every_table_is_the_same_on_page_in_file_and_from_the_command(
+    database: Database,
+    town: Town,
+    week: list[Row],
+) -> None:
+    period = "period=custom&from=2026-03-25&to=2026-03-30"
+    page, *files = await look(
+        database, town, f"/vendor/insights?{period}", *(f"/vendor/insights/{name}.csv?{period}" for name in TABLES)
+    )
+    for name, file in zip(TABLES, files, strict=True):
+        wish = {"period": "custom", "first": "2026-03-25", "last": "2026-03-30", "table": name, "form": "csv"}
+        assert file.text == await command(database, vendor=ref("VN", town.vendor), **_with_days(wish))
+        assert file.headers["content-type"] == "text/csv; charset=utf-8"
+        assert f'filename="slotwatch-{name}-2026-03-25-to-2026-03-30.csv"' in file.headers["content-disposition"]
+        rows = read_csv(file.text)
+        assert rows, name
+        for row in rows[:50]:
+            cells = "".join(f"<td[^>]*>{re.escape(_shown(value))}</td>" for value in row.values())
+            assert re.search(cells, html.unescape(page.text)), (name, row)
+
+
+def _with_days(wish: dict[str, Any]) -> dict[str, Any]:
+    return {**wish, "first": date.fromisoformat(wish["first"]), "last": date.fromisoformat(wish["last"])}
+
+
+def _shown(value: str) -> str:
+    if value == "":
+        return "-"
+    return f"{float(value):.3f}" if "." in value and value.replace(".", "").replace("e-", "").isdigit() else value
+
+
+async def test_days_are_those_of_the_stations_zone(database: Database, town: Town, week: list[Row]) -> None:
+    ours = [row for row in week if row.vendor_id == town.vendor and row.zone.key == "Europe/Vienna"]
+    day_of_23_hours = date(2026, 3, 29)
+    station = ref("ST", ours[0].station_id)
+    days = f"from={day_of_23_hours}&to={day_of_23_hours}"
+    (file,) = await look(database, town, f"/vendor/insights/days.csv?period=custom&{days}&station={station}")
+    found = {row["day"]: int(row["bookings"]) for row in read_csv(file.text) if row["bookings"] != "0"}
+    of_day = [row for row in ours if row.starts_at.astimezone(row.zone).date() == day_of_23_hours]
+    assert found == {str(day_of_23_hours): len(of_day)}
