@@ -161,6 +161,8 @@ async def test_the_board_and_what_changes_on_it_are_found_by_their_indexes(datab
         assert re.search(rf"Scan (using|on) {index}.*\n.*Index Cond: .*vendor_id.*starts_at", board)
     assert re.search(r"board_change_xid_idx.*\n.*Index Cond: \(xid >=", changes)
     assert "Seq Scan" not in board + changes
+
+
 async def test_a_connector_is_on_offer_until_it_is_removed_and_a_station_that_is_gone_is_not_listed(
     database: Database, town: Town
 ) -> None:
