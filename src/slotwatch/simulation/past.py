@@ -44,10 +44,7 @@ _OPENS, _SHUTS = time(7), time(22)  # people of the past charge by day
 _LENGTHS = (45, 60, 60, 90, 120)
 _METHODS = (CheckInMethod.APP, CheckInMethod.APP, CheckInMethod.QR, CheckInMethod.CHARGER)
 _HAS_BOOKINGS = Statement("SELECT EXISTS (SELECT FROM booking)")
-_SET_WAS_THERE = Statement(
-    "WITH stations AS (UPDATE station SET created_at = :began) UPDATE connector SET created_at = :began"
-)
-_TERMS = Statement("UPDATE vendor SET terms = :terms WHERE id = :id")
+_SET_TERMS = Statement("UPDATE vendor SET terms = :terms WHERE id = :id")
 _WAS_THERE = Statement(
     "WITH stations AS (UPDATE station SET created_at = :began) UPDATE connector SET created_at = :began"
 )
