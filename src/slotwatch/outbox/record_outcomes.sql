@@ -1,8 +1,8 @@
 -- name: record_outcomes: write what became of leased deliveries, each try as an attempt; open fallback deliveries, note
 -- addresses that must not be used again, and count what was paid for.
 -- guard: the lease is still ours; a late writer changes nothing, but its try stays on record; what a receipt said
--- meanwhile stands. Rows are written in the
--- order of their notices, as everywhere, and no insert waits for a row that is there: two senders cannot lock each other up.
+-- meanwhile stands. Rows are written in the order of their notices, as everywhere, and no insert waits for a row that is
+-- there: two senders cannot lock each other up.
 -- index: delivery_pkey, spend_pkey, recipient_day_pkey
 WITH outcome AS (
     SELECT * FROM unnest(
