@@ -153,6 +153,7 @@ async def gang(tmp_path: Path, own_database: Database) -> AsyncIterator[Gang]:
     gang.end()
 
 
+@pytest.mark.timeout(3600 if SIZE is FULL else 300)
 async def test_chaos_of_kills_cuts_and_crashes_loses_and_doubles_nothing(
     own_server: EmbeddedPostgres, own_database: Database, gang: Gang, record_property: Callable[[str, object], None]
 ) -> None:
