@@ -15,7 +15,7 @@
   let opened = null, openedFrom = null, reading = null;
 
   const follows = !new URLSearchParams(location.search).get("at");
-  const hourOf = (ms) => Math.floor(ms / 3600000);
+  const hourOf = (ms) => Math.floor(ms / 1800000); // half hours: a close-up moves on by these
   const serverNow = () => Date.now() + ahead;
   const stamp = () => new Date(serverNow()).toLocaleTimeString([], { hour12: false });
 
