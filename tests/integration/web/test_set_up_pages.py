@@ -10,6 +10,8 @@ from slotwatch.storage.database import Database
 from slotwatch.usecases.dispute import dispute
 from slotwatch.usecases.find_stations import Search, find_stations
 from tests.conftest import Town
+from tests.integration.test_alerts import look, past
+from tests.integration.web.conftest import Api, bearer
 from tests.integration.web.test_staff_pages import Somebody, no_show, owner, person, site
 from tests.support.crew import Crew
 from tests.support.signed_in import make_staff
@@ -243,3 +245,24 @@ async def test_a_dispute_is_answered_beside_the_evidence_and_both_are_told(
     assert (await owner.post(path, decision=other, note="No, yes.")).status_code == 409
     assert "Nothing to decide." in await owner.get("/vendor/disputes")
     assert booking.ref in await owner.get("/vendor/disputes?status=decided")
+
+
+async def test_an_alert_is_seen_to_on_the_page_and_programs_see_the_same(
+    owner: Somebody, crew: Crew, town: Town, api: Api
+) -> None:
+    assert "Nothing is wrong." in await owner.get("/vendor/alerts")
+    await past(crew, town, missed=8)
+    await look(crew)
+    assert "Nobody checks in at Harbour" in await owner.get("/vendor/alerts")
+    program = api.as_caller(bearer("p", "vendor"))
+    (alert,) = (await program.get("/api/vendor/alerts")).json()["items"]
+    assert (alert["kind"], alert["status"], alert["stationId"]) == ("no_check_ins", "open", ref("ST", town.station))
+    assert (await owner.post(f"/vendor/alerts/{alert['id'][3:]}/acknowledge")).status_code == 303
+    assert "seen by Ada" in await owner.get("/vendor/alerts")
+    again = (await program.post(f"/api/vendor/alerts/{alert['id']}/acknowledge")).json()
+    assert (again["status"], again["acknowledgedBy"]) == ("acknowledged", "Ada"), "again changes nothing"
+    await past(crew, town, came=1, until=crew.clock.advance(timedelta(hours=3)))
+    await look(crew)
+    assert (await program.get("/api/vendor/alerts")).json()["items"] == []
+    (over,) = (await program.get("/api/vendor/alerts?past=true&limit=1")).json()["items"]
+    assert (over["id"], over["status"]) == (alert["id"], "resolved")
