@@ -57,46 +57,48 @@ async def test_a_station_is_set_up_without_scripts(owner: Somebody, crew: Crew) 
     assert (row["name"], row["rotating_code"], row["opening_hours"]) == ("Prater", False, [])
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"name": ""}, "This is needed."),
-        ({"latitude": "91"}, "At most 90."),
-        ({"longitude": "east"}, "A number is needed."),
-        ({"latitude": "nan"}, "At least -90."),
-        ({"timeZone": "Mars/Olympus"}, "is no IANA time zone"),
-        ({"checkInRadiusM": "5"}, "At least 20."),
-        ({"always": ""}, "Say when it is open"),
-        ({"always": "", "opens-2-0": "08:00"}, "Wednesday: say from when and until when."),
-        ({"always": "", "opens-2-0": "25:99", "closes-2-0": "26:00"}, "not in the form"),
-    ],
+STATION_FAULTS: tuple[tuple[dict[str, str], str], ...] = (
+    ({"name": ""}, "This is needed."),
+    ({"latitude": "91"}, "At most 90."),
+    ({"longitude": "east"}, "A number is needed."),
+    ({"latitude": "nan"}, "At least -90."),
+    ({"timeZone": "Mars/Olympus"}, "is no IANA time zone"),
+    ({"checkInRadiusM": "5"}, "At least 20."),
+    ({"always": ""}, "Say when it is open"),
+    ({"always": "", "opens-2-0": "08:00"}, "Wednesday: say from when and until when."),
+    ({"always": "", "opens-2-0": "25:99", "closes-2-0": "26:00"}, "not in the form"),
 )
+
+
 async def test_what_was_typed_stays_and_the_fault_stands_at_its_field(
-    owner: Somebody, crew: Crew, change: dict[str, str], said: str
+    owner: Somebody, crew: Crew, subtests: pytest.Subtests
 ) -> None:
-    answer = await owner.post("/vendor/stations", **{**STATION, "always": "true", **change})
-    assert answer.status_code == 422
-    assert said in answer.text and "Hauptallee 1" in answer.text and "Nothing was saved yet" in answer.text
+    for change, said in STATION_FAULTS:
+        with subtests.test(said):
+            answer = await owner.post("/vendor/stations", **{**STATION, "always": "true", **change})
+            assert answer.status_code == 422
+            assert said in answer.text and "Hauptallee 1" in answer.text and "Nothing was saved yet" in answer.text
     assert await crew.value("SELECT count(*) FROM station") == 3
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"price": "12.505"}, "An amount is needed that can be paid"),
-        ({"price": "free"}, "An amount is needed, such as 12.50."),
-        ({"price": "-1"}, "An amount is needed that can be paid"),
-        ({"currency": "EURO"}, "Three letters are needed"),
-        ({"powerKw": "0"}, "At least 0."),
-        ({"label": "x" * 21}, "At most 20 characters."),
-    ],
+CONNECTOR_FAULTS: tuple[tuple[dict[str, str], str], ...] = (
+    ({"price": "12.505"}, "An amount is needed that can be paid"),
+    ({"price": "free"}, "An amount is needed, such as 12.50."),
+    ({"price": "-1"}, "An amount is needed that can be paid"),
+    ({"currency": "EURO"}, "Three letters are needed"),
+    ({"powerKw": "0"}, "At least 0."),
+    ({"label": "x" * 21}, "At most 20 characters."),
 )
+
+
 async def test_a_connector_that_makes_no_sense_is_refused(
-    owner: Somebody, crew: Crew, town: Town, change: dict[str, str], said: str
+    owner: Somebody, crew: Crew, town: Town, subtests: pytest.Subtests
 ) -> None:
     path = f"/vendor/stations/{ref('ST', town.station)}/connectors"
-    answer = await owner.post(path, **{**CONNECTOR, "label": "9", **change})
-    assert (answer.status_code, said in answer.text) == (422, True), answer.text
+    for change, said in CONNECTOR_FAULTS:
+        with subtests.test(said):
+            answer = await owner.post(path, **{**CONNECTOR, "label": "9", **change})
+            assert (answer.status_code, said in answer.text) == (422, True), answer.text
     assert await crew.value("SELECT count(*) FROM connector WHERE label = '9'") == 0
 
 
