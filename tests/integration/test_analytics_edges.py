@@ -144,6 +144,25 @@ async def test_a_vendors_numbers_walk_along_their_own_indexes(database: Database
     assert "Seq Scan" not in figures + deliveries + slots
 
 
+async def test_the_board_and_what_changes_on_it_are_found_by_their_indexes(database: Database, town: Town) -> None:
+    async with database.connection() as conn, conn.transaction():
+        await conn.execute("SET LOCAL enable_seqscan = off")
+        await conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        window = {"since": NOON - HOUR, "until": NOON + 11 * HOUR, "longest": 8 * HOUR, "limit": 100}
+        which = {"vendor_id": town.vendor, "station_ids": None, "state": None}
+        search = {"words": None, "plate": None, "booking_id": None}
+        board = await _plan(conn, load_sql("slotwatch.analytics", "board.sql"), **window, **which, **search)
+        changes = await _plan(
+            conn,
+            load_sql("slotwatch.analytics", "board_changes.sql"),
+            **{"since": 1, "snapshot": None, "vendors": [town.vendor], "now": None},
+        )
+    for index in ("booking_live_idx", "booking_ended_idx"):
+        assert re.search(rf"Scan (using|on) {index}.*\n.*Index Cond: .*vendor_id.*starts_at", board)
+    assert re.search(r"board_change_xid_idx.*\n.*Index Cond: \(xid >=", changes)
+    assert "Seq Scan" not in board + changes
+
+
 async def test_a_connector_is_on_offer_until_it_is_removed_and_a_station_that_is_gone_is_not_listed(
     database: Database, town: Town
 ) -> None:
