@@ -23,6 +23,7 @@ from slotwatch.processes.logs import set_up_logging
 from slotwatch.processes.session import read_settings, run_loop, warn_of_unknown_settings
 from slotwatch.processes.supervise import Part, stop_on_signals, supervise
 from slotwatch.processes.welcome import Welcome, welcome
+from slotwatch.simulation.past import live_past
 from slotwatch.storage import migrate
 from slotwatch.storage.clock import Clock, DatabaseClock
 from slotwatch.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -36,6 +37,7 @@ _log = structlog.get_logger(__name__)
 _DEMO_DEFAULTS = {"SLOTWATCH_PAYMENTS": "local", "SLOTWATCH_PAYMENT_HOLD_MINUTES": "1"}
 """So that the demo town shows payment and unpaid holds; what is set in the environment wins."""
 
+_DAYS_OF_PAST = 5  # in seconds, on a clock that moves; once
 _LOOK_EVERY = timedelta(seconds=1)
 
 
@@ -90,6 +92,10 @@ def _guide(flow: Flow, url: str) -> TownGuide:
 
 async def _open_town(desk: Desk, settings: Settings) -> Flow:
     town = await _seed(desk, settings)
+    async with desk.database.connection() as conn:
+        now = await desk.clock.now(conn)
+    if await live_past(desk.database, town.bays, town.drivers, until=now, days=_DAYS_OF_PAST):
+        _log.info("the town has lived its last days, so that its numbers tell something", action="demo_past")
     flow = Flow(desk, town)
     _log.info(
         f"the demo town is short of patience: the grace period is {town.grace_minutes} minutes here",

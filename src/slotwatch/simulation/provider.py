@@ -32,7 +32,7 @@ class ScriptedProvider:
         self.name = name
         self.accepted = 0
         self.script = script
-        self._on_accepted = on_accepted
+        self.on_accepted = on_accepted
         self._tries: Counter[str] = Counter()  # of messages that were not accepted yet
 
     async def send(self, message: Message, *, timeout: float) -> Outcome:
@@ -43,7 +43,7 @@ class ScriptedProvider:
             return answer
         del self._tries[message.key]
         self.accepted += 1
-        self._on_accepted(self.name, message)
+        self.on_accepted(self.name, message)
         return Accepted(f"{self.name}-{message.key}")
 
     async def check(self) -> str | None:

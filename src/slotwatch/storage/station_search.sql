@@ -18,7 +18,7 @@ SELECT id, vendor_id, name, address, latitude, longitude, zone, opening_hours, r
    AND (:connector_type::text IS NULL
         OR EXISTS (SELECT FROM connector AS c WHERE c.station_id = placed.id AND lower(c.type) = lower(:connector_type)
                      AND c.removed_at IS NULL))
-   AND (name || ' ' || address) ILIKE ALL (:words::text[])
+   AND (name || ' ' || address || ' ' || translate(zone, '_', ' ')) ILIKE ALL (:words::text[])
    AND (:after_place::float8 IS NULL OR (distance_km, id) > (:after_place, :after_id::bigint))
  ORDER BY distance_km, id
  LIMIT :limit

@@ -95,7 +95,7 @@ async def search_stations(
 ) -> list[Station]:
     """Stations from the nearest on, or by id, at most `limit`, beginning after the place `after`.
 
-    `words` must stand in name and address. What was removed is not found.
+    `words` must stand in name, address or time zone, which names the big city. What was removed is not found.
     """
     rows = await _SEARCH.fetch(
         conn,

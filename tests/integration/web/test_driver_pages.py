@@ -236,3 +236,27 @@ async def test_settings_are_those_of_the_api_and_a_new_address_counts_when_prove
     await otto.send("/settings/address", address="NEW@example.org")
     text = await otto.send("/settings/address/code", code=await crew.value(code))
     assert "signs in to another account" in text and otto.status == 409
+
+
+async def test_nothing_typed_into_an_address_is_an_error_of_ours(mira: Guest, town: Town, crew: Crew) -> None:
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    odd = ["%00", "%FF", "ST-9999999999999999999", "ST-", "BK-", "CN-٣", "a" * 3000, "..%2f..", "{{7*7}}", "<script>"]
+    paths = [
+        *(f"/stations/{one}" for one in odd),
+        *(f"/bookings/{one}" for one in odd),
+        *(f"/c/{one}" for one in odd),
+        *(f"/b/{one}" for one in odd),
+        *(f"/stations?q={one}&plug={one}&cursor={one}" for one in odd),
+        *(f"/stations?day={one}" for one in ("0001-01-01", "9999-12-31", "2026-02-30", "x")),
+        *(f"/stations/{ref('ST', town.station)}?day={one}&minutes=15" for one in ("0001-01-01", "9999-12-31", "x")),
+        *(f"{chosen(town, town.slot())}&start={one}" for one in ("x", "5")),
+        f"/stations/{ref('ST', town.station)}/book?connector=CN-1&start=9999-12-31T23:59:59Z&minutes=99999",
+        f"/stations/{ref('ST', town.station)}/book?connector=CN-1&start=2026-03-02T18:00:00Z&minutes=1",
+        f"/bookings?cursor={booking.ref}",
+        f"/c/{ref('CN', town.connectors[0])}?k=%C3%A4&seen=%C3%A4.x",
+        "/sign-in?next=" + "%0d%0aSet-Cookie:x=1",
+    ]
+    for path in paths:
+        await mira.open(path)
+        assert mira.status in (200, 404, 409, 422), path
+        assert "<script>" not in str(mira.seen and mira.seen.text), path

@@ -151,9 +151,11 @@ async def test_terms_are_saved_shown_as_a_driver_reads_them_and_follow_the_house
     shown = await owner.post("/vendor/terms/preview", **form)
     assert "You have 20 minutes from the start" in shown.text and "€10.00 (80%)" in shown.text
     assert await crew.value("SELECT terms FROM vendor WHERE id = $1", town.vendor) == {}, "a preview stores nothing"
+    await crew.execute("UPDATE vendor SET terms = $1", {"settleSeconds": 9})
     assert (await owner.post("/vendor/terms", **form)).status_code == 303
     stored = await crew.value("SELECT terms FROM vendor WHERE id = $1", town.vendor)
-    assert stored == {"gracePeriodMinutes": 20, "cancelRefund": [{"untilMinutesBefore": 120, "percent": 80}]}
+    tiers = [{"untilMinutesBefore": 120, "percent": 80}]
+    assert stored == {"gracePeriodMinutes": 20, "cancelRefund": tiers, "settleSeconds": 9}
     booking = await crew.booked(town.driver, town.connectors[0], town.slot())
     assert booking.terms.grace_period_minutes == 20
     for bad, said in (

@@ -33,6 +33,7 @@ __all__ = [
 _PATH = "/api/users/me/notifications"
 _WallTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
 _Language = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
+_Endpoint = Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]*$", max_length=2048)]
 _CONFIGURED = (Channel.PUSH, Channel.WHATSAPP, Channel.VOICE)
 
 
@@ -93,14 +94,14 @@ class NotificationsOut(Out):
 class BrowserKeys(In):
     """The browser's keys, as it gives them."""
 
-    p256dh: Annotated[str, msgspec.Meta(max_length=200)]
-    auth: Annotated[str, msgspec.Meta(max_length=100)]
+    p256dh: Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]*$", max_length=200)]
+    auth: Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]*$", max_length=100)]
 
 
 class PushSubscription(In):
     """What `PushManager.subscribe()` answers, as `toJSON()` writes it."""
 
-    endpoint: Annotated[str, msgspec.Meta(max_length=2048)]
+    endpoint: _Endpoint
     keys: BrowserKeys
     expiration_time: float | None = None
 
@@ -114,7 +115,7 @@ class BrowserIn(In):
 class BrowserOut(In):
     """A browser that no longer wants to be told."""
 
-    endpoint: Annotated[str, msgspec.Meta(max_length=2048)]
+    endpoint: _Endpoint
 
 
 @get(_PATH, opt=declared(Operation("See how you are told", NotificationsOut, "Drivers")))

@@ -68,7 +68,7 @@ DELIVERY_WORDS = {
     DeliveryState.DELIVERED: "arrived",
     DeliveryState.FAILED: "could not be delivered",
     DeliveryState.MISSED: "not sent: it would have come too late",
-    DeliveryState.SUPPRESSED: "not sent: no longer needed, or not wanted on this channel",
+    DeliveryState.SUPPRESSED: "not sent: no longer needed, not wanted, or no address for it",
     DeliveryState.SET_ASIDE: "held back by a fault of ours; an operator looks at it",
 }
 METHOD_WORDS = {

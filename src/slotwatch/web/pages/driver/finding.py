@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Annotated, Any
 
 import msgspec
@@ -85,6 +86,7 @@ class _Listed:
 async def show_stations(request: PageRequest) -> Response[Any]:
     """GET /stations."""
     query = read_query(request, StationsQuery)
+    query.day = query.day if query.day and _is_sane(query.day) else None
     desk: Desk = request.app.state.desk
     length = timedelta(minutes=query.minutes)
     since, until = _search_window(query.day, length)
@@ -102,10 +104,11 @@ async def show_stations(request: PageRequest) -> Response[Any]:
         now = await desk.clock.now(conn)
         plugs = await connector_types(conn)
     listed = [_listed(number, one, query.day, length, now) for number, one in enumerate(found, start=1)]
+    drawn = _near_enough(found)
     spots = [
         Spot(one.number, at.station.latitude, at.station.longitude, one.name, f"{one.free} of {one.total} free",
              _station_link(one.ref, query), bool(one.free))
-        for one, at in zip(listed, found, strict=True)
+        for one, at in zip(listed[:drawn], found[:drawn], strict=True)
     ]  # fmt: skip
     return show(
         request,
@@ -116,6 +119,7 @@ async def show_stations(request: PageRequest) -> Response[Any]:
         listed=listed,
         link=lambda one: _station_link(one.ref, query),
         sketch=draw(spots, None if query.near is None else (query.near.latitude, query.near.longitude)),
+        left_out=len(found) - drawn,
         is_filtered=bool(query.q or query.plug or query.day or query.cursor),
         today=now.date(),
         more=None if place is None else {**query.asked, "cursor": cursor_of(place)},
@@ -130,8 +134,8 @@ async def show_station(request: PageRequest, station_id: FromPath[str]) -> Respo
     number, length = parse_ref("ST", station_id), timedelta(minutes=query.minutes)
     async with desk.database.connection() as conn:
         now = await desk.clock.now(conn)
-    wanted = query.day or now.date()
-    day = await free_slots(desk, number, _sane(wanted, now), length)
+    wanted = query.day if query.day and _is_sane(query.day) else now.date()
+    day = await free_slots(desk, number, wanted, length)
     times = StationTimes(day.station.zone)
     today = times.local_date(now)
     if query.day is None and today != wanted:  # it is another day there than in UTC
@@ -216,14 +220,15 @@ def _bay(connector: Connector, slots: tuple[Slot, ...], times: StationTimes, len
 
 def _search_window(day: date | None, length: timedelta) -> tuple[datetime | None, datetime | None]:
     """What to look at so that it holds that day of every zone; None: from now on."""
-    if day is None or not 2000 <= day.year <= 2999:
+    if day is None:
         return None, None
     midnight = datetime.combine(day, time.min, tzinfo=UTC)
     return midnight - _ZONES, midnight + timedelta(days=1) + _ZONES + length
 
 
-def _sane(day: date, now: datetime) -> date:
-    return day if 2000 <= day.year <= 2999 else now.date()
+def _is_sane(day: date) -> bool:
+    """Far from the edges of the calendar: zones and lengths can be added."""
+    return 2000 <= day.year <= 2999
 
 
 def _lengths(chosen: int) -> list[tuple[int, str]]:
@@ -240,8 +245,19 @@ def _length_words(minutes: int) -> str:
     return " ".join(([f"{hours} h"] if hours else []) + ([f"{rest} min"] if rest else []))
 
 
+def _near_enough(found: list[StationFound]) -> int:
+    """How many of the nearest are drawn: up to the first that would press all the others into one spot."""
+    away = [one.station.distance_km for one in found]
+    for number, (nearer, farther) in enumerate(pairwise(away), start=1):
+        if nearer is not None and farther is not None and farther > max(50.0, 5 * nearer):
+            return number
+    return len(found)
+
+
 def _away(kilometres: float) -> str:
-    return f"{round(kilometres * 1000, -1):.0f} m away" if kilometres < 1 else f"{kilometres:.1f} km away"
+    if kilometres < 1:
+        return f"{round(kilometres * 1000, -1):.0f} m away"
+    return f"{kilometres:.1f} km away" if kilometres < 100 else f"{kilometres:,.0f} km away"
 
 
 def _station_link(station_ref: str, query: StationsQuery) -> str:
