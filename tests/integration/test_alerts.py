@@ -1,5 +1,6 @@
 """Alerts: raised once, told once, acknowledged, resolved by themselves, and never flapping."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from slotwatch.domain.staff import StaffRole
 from slotwatch.engine.watch import Watch, WatchReport
 from slotwatch.usecases.acknowledge_alert import acknowledge_alert
 from tests.conftest import Town
-from tests.support.crew import Crew
+from tests.support.crew import Crew, until
 from tests.support.signed_in import make_staff
 
 pytestmark = pytest.mark.any_postgres
@@ -39,9 +40,9 @@ async def past(crew: Crew, town: Town, *, came: int = 0, missed: int = 0, until:
         await crew.execute(_PAST, town.station, town.connectors[0], town.driver.id, is_there, count, end)
 
 
-async def look(crew: Crew, **options: bool) -> WatchReport:
+async def look(crew: Crew) -> WatchReport:
     """One look of the watch."""
-    return await Watch(crew.desk.database, crew.desk.channels, crew.clock).run_once(crew.clock.read(), **options)
+    return await Watch(crew.desk.database, crew.desk.channels, crew.clock).run_once(crew.clock.read())
 
 
 async def kinds(crew: Crew, vendor_id: int | None) -> list[str]:
@@ -212,15 +213,36 @@ async def test_an_alert_is_acknowledged_by_its_own_vendor_only_and_once(crew: Cr
         assert await past_alerts(conn, town.vendor, limit=10, before=alert.id) == []
 
 
-async def test_one_process_looks_at_a_time_and_rates_every_quarter_of_an_hour(crew: Crew, town: Town) -> None:
+async def test_one_process_looks_at_a_time_and_at_each_vendors_rates_once_in_a_quarter_of_an_hour(
+    crew: Crew, town: Town
+) -> None:
+    await past(crew, town, came=100, until=crew.clock.read() - 15 * DAY)
     await past(crew, town, came=14, missed=14)
     one, other = (Watch(crew.desk.database, crew.desk.channels, crew.clock) for _ in range(2))
-    assert (await one.run_if_due()) is not None and (await other.run_if_due()) is None
-    assert "high_no_show_rate" not in await kinds(crew, town.vendor), "compared with itself"
-    await past(crew, town, came=100, until=crew.clock.read() - 15 * DAY)
-    crew.clock.advance(MINUTE)
-    assert (await other.run_if_due()) is not None
-    assert "high_no_show_rate" not in await kinds(crew, town.vendor)
-    crew.clock.advance(14 * MINUTE)
-    await one.run_if_due()
-    assert "high_no_show_rate" in await kinds(crew, town.vendor)
+    raised = 0
+    for _ in range(15):
+        report, again = await one.run_if_due(), await other.run_if_due()
+        assert report is not None and again is None
+        raised += report.raised
+        crew.clock.advance(MINUTE)
+    assert raised == 2 and sorted(await kinds(crew, town.vendor)) == ["high_no_show_rate", "no_check_ins"]
+    await past(crew, town, came=100)
+    resolved = 0
+    for _ in range(15):
+        report = await other.run_if_due()
+        resolved += report.resolved if report else 0
+        crew.clock.advance(MINUTE)
+    assert resolved == 2
+
+
+async def test_the_loop_looks_by_itself_and_stops_when_told(crew: Crew, town: Town) -> None:
+    await past(crew, town, missed=8)
+    stop = asyncio.Event()
+    watching = asyncio.create_task(Watch(crew.desk.database, crew.desk.channels, crew.clock).run(stop))
+
+    async def is_raised() -> bool:
+        return await kinds(crew, town.vendor) == ["no_check_ins"]
+
+    await until(is_raised)
+    stop.set()
+    await watching

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from slotwatch.analytics.offered import read_offers
 from slotwatch.analytics.scope import GroupBy, Period, Scope
 from slotwatch.analytics.statistics import read_breakdown, read_insights, read_statistics
 from slotwatch.domain.errors import NotFound
@@ -141,3 +142,35 @@ async def test_a_vendors_numbers_walk_along_their_own_indexes(database: Database
     )
     assert "booking_live_idx" in slots and "booking_ended_idx" in slots
     assert "Seq Scan" not in figures + deliveries + slots
+
+
+async def test_the_board_and_what_changes_on_it_are_found_by_their_indexes(database: Database, town: Town) -> None:
+    async with database.connection() as conn, conn.transaction():
+        await conn.execute("SET LOCAL enable_seqscan = off")
+        await conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        window = {"since": NOON - HOUR, "until": NOON + 11 * HOUR, "longest": 8 * HOUR, "limit": 100}
+        which = {"vendor_id": town.vendor, "station_ids": None, "state": None}
+        search = {"words": None, "plate": None, "booking_id": None}
+        board = await _plan(conn, load_sql("slotwatch.analytics", "board.sql"), **window, **which, **search)
+        changes = await _plan(
+            conn,
+            load_sql("slotwatch.analytics", "board_changes.sql"),
+            **{"since": 1, "snapshot": None, "vendors": [town.vendor], "now": None},
+        )
+    for index in ("booking_live_idx", "booking_ended_idx"):
+        assert re.search(rf"Scan (using|on) {index}.*\n.*Index Cond: .*vendor_id.*starts_at", board)
+    assert re.search(r"board_change_xid_idx.*\n.*Index Cond: \(xid >=", changes)
+    assert "Seq Scan" not in board + changes
+
+
+async def test_a_connector_is_on_offer_until_it_is_removed_and_a_station_that_is_gone_is_not_listed(
+    database: Database, town: Town
+) -> None:
+    scope = Scope.until_now(town.vendor, DAY, NOON + DAY)
+    async with database.connection() as conn:
+        before = {one.station_id: one.offered for one in await read_offers(conn, scope)}
+        await conn.execute("UPDATE connector SET removed_at = $2 WHERE id = $1", town.connectors[0], NOON + 6 * HOUR)
+        await conn.execute("UPDATE station SET removed_at = $2 WHERE id = $1", town.night_shut, NOON)
+        after = {one.station_id: one.offered for one in await read_offers(conn, scope)}
+    assert before[town.station] == 4 * DAY and town.night_shut in before
+    assert after == {town.station: 3 * DAY + 6 * HOUR}

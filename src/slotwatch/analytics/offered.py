@@ -1,4 +1,4 @@
-"""How long connectors were on offer: the opening hours of their stations, since each connector exists."""
+"""How long connectors were on offer: the opening hours of their stations, while each connector was there."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,9 +12,11 @@ from slotwatch.storage.statements import Connection, Statement
 __all__ = ["Offer", "overlap", "read_offers", "total_offered"]
 
 _OFFERS = Statement(
-    "SELECT s.id AS station_id, s.name, s.zone, s.opening_hours, c.id AS connector_id, c.label, c.created_at"
+    "SELECT s.id AS station_id, s.name, s.zone, s.opening_hours, c.id AS connector_id, c.label, c.created_at,"
+    " coalesce(c.removed_at, s.removed_at) AS removed_at"
     " FROM station AS s LEFT JOIN connector AS c ON c.station_id = s.id"
     " WHERE s.vendor_id = :vendor_id AND (:station_id::bigint IS NULL OR s.id = :station_id)"
+    " AND (s.removed_at IS NULL OR s.removed_at > :since)"
     " ORDER BY s.name, s.id, c.label, c.id"
 )
 
@@ -36,7 +38,9 @@ class Offer:
 async def read_offers(conn: Connection, scope: Scope) -> list[Offer]:
     """The vendor's stations by name, by their opening hours as they are now."""
     stations: dict[int, list[dict[str, object]]] = {}
-    for row in await _OFFERS.fetch(conn, vendor_id=scope.vendor_id, station_id=scope.station_id):
+    for row in await _OFFERS.fetch(
+        conn, vendor_id=scope.vendor_id, station_id=scope.station_id, since=scope.period.since
+    ):
         stations.setdefault(row["station_id"], []).append(row)
     return [_offer(rows, scope.period) for rows in stations.values()]
 
@@ -62,5 +66,7 @@ def _offer(rows: list[dict[str, object]], period: Period) -> Offer:
     for row in rows:
         if row["connector_id"] is not None:
             since = max(period.since, row["created_at"])  # type: ignore[call-overload]
-            connectors.append((row["connector_id"], row["label"], overlap(spans, since, period.until)))
+            until = min(period.until, row["removed_at"] or period.until)  # type: ignore[call-overload]
+            offered = overlap(spans, since, until) if since < until else timedelta(0)
+            connectors.append((row["connector_id"], row["label"], offered))
     return Offer(first["station_id"], str(first["name"]), tuple(connectors))  # type: ignore[arg-type]

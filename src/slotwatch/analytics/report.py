@@ -50,9 +50,9 @@ async def read_report(conn: Connection, scope: Scope) -> Report:
     return Report(
         scope,
         await read_insights(conn, scope),
-        await read_breakdown(conn, scope, GroupBy.DAY),
-        await read_breakdown(conn, scope, GroupBy.HOUR_OF_WEEK),
-        await read_breakdown(conn, scope, GroupBy.STATION),
+        await read_breakdown(conn, scope, GroupBy.DAY, with_deliveries=False),
+        await read_breakdown(conn, scope, GroupBy.HOUR_OF_WEEK, with_deliveries=False),
+        await read_breakdown(conn, scope, GroupBy.STATION, with_deliveries=False),
     )
 
 

@@ -88,14 +88,15 @@ async def read_insights(conn: Connection, scope: Scope) -> Insights:
     )
 
 
-async def read_breakdown(conn: Connection, scope: Scope, by: GroupBy) -> list[Group]:
+async def read_breakdown(conn: Connection, scope: Scope, by: GroupBy, *, with_deliveries: bool = True) -> list[Group]:
     """The numbers by station, connector, hour or the like; groups without any booking are there with zeros.
 
     Days without a booking are left out. Raises NotFound for a station of somebody else.
     """
     await require_station(conn, scope)
+    with_deliveries = with_deliveries and by is not GroupBy.CONNECTOR
     figures = await read_figures(conn, scope, by)
-    deliveries = {} if by is GroupBy.CONNECTOR else await read_deliveries(conn, scope, by)
+    deliveries = await read_deliveries(conn, scope, by) if with_deliveries else {}
     labels: Mapping[int, tuple[str, timedelta | None]]
     if by in (GroupBy.STATION, GroupBy.CONNECTOR):
         labels = dict(_places(await read_offers(conn, scope), by))
@@ -106,7 +107,7 @@ async def read_breakdown(conn: Connection, scope: Scope, by: GroupBy) -> list[Gr
             key,
             label,
             figures.get(key, NO_FIGURES),
-            None if by is GroupBy.CONNECTOR else deliveries.get(key, NO_DELIVERIES),
+            deliveries.get(key, NO_DELIVERIES) if with_deliveries else None,
             offered,
         )
         for key, (label, offered) in labels.items()

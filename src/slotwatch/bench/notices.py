@@ -63,7 +63,7 @@ async def measure_notices(url: str, size: NoticesSize, steps: Steps) -> dict[str
                     steps.begin(f"round {number} of {size.rounds}, the limit")
                     limit = await _limit(sinks, size, env)
                     steps.begin(f"round {number} of {size.rounds}, {size.workers} worker(s)")
-                    ours = await _product(conn, url, sinks, size, env)
+                    ours = await _product(_Stage(conn, url, sinks, env), size)
                     ratio = ours["deliveries_per_second"] / limit
                     rounds.append({**ours, "limit_per_second": limit, "ratio_to_limit": ratio})
     finally:
@@ -113,7 +113,7 @@ def _deliveries() -> Iterator[Claimed]:
         for language in LANGUAGES:
             for delivery in samples(language):
                 facts = {**delivery.facts, "driver_name": f"Driver {turn}", "email": f"driver{turn}@example.org"}
-                if delivery.rule.is_about_booking:
+                if facts["booking_id"] is not None:  # the kind is about one
                     facts["booking_id"] += turn
                 yield replace(delivery, facts=facts)
 
@@ -130,22 +130,28 @@ async def _limit(sinks: Child, size: NoticesSize, env: Mapping[str, str]) -> flo
     return 2 * each * size.workers / (_last(told) - began)
 
 
-async def _product(
-    conn: Connection, url: str, sinks: Child, size: NoticesSize, env: Mapping[str, str]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Stage:
+    """Where the product plays: its database, whom it sends to, its settings."""
+
+    conn: Connection
+    url: str
+    sinks: Child
+    env: Mapping[str, str]
+
+
+async def _product(stage: _Stage, size: NoticesSize) -> dict[str, Any]:
     """Deliveries a second from the due instant until the last one was accepted, by `slotwatch work` as it is."""
     for patience in _PATIENCE:
-        found = await _try(conn, url, sinks, size, env, patience=patience)
+        found = await _try(stage, size, patience)
         if found is not None:
             return found
     raise RuntimeError("the bookings were due before the workers were ready, again and again: the machine is too busy")
 
 
-async def _try(
-    conn: Connection, url: str, sinks: Child, size: NoticesSize, env: Mapping[str, str], *, patience: int
-) -> dict[str, Any] | None:
+async def _try(stage: _Stage, size: NoticesSize, patience: int) -> dict[str, Any] | None:
     """None when the bookings were due before the workers were ready."""
-    clock = DatabaseClock()
+    conn, sinks, clock = stage.conn, stage.sinks, DatabaseClock()
     head_start = patience * (_SECONDS_TO_START * (1 + size.workers) + size.bookings / _SEEDED_A_SECOND)
     due_at = await clock.now(conn) + timedelta(seconds=head_start)
     await seed(conn, Wave(size.bookings, size.bookings, due_at))
@@ -153,7 +159,7 @@ async def _try(
     due = time.reading + (due_at - time.at).total_seconds()
     async with AsyncExitStack() as stack, asyncio.timeout(_SECONDS_FOR_A_ROUND):
         for _ in range(size.workers):
-            await stack.enter_async_context(working(url, env))
+            await stack.enter_async_context(working(stage.url, stage.env))
         await _until(conn, clock, _BEATS, size.workers)
         if monotonic() >= due:
             return None

@@ -28,11 +28,11 @@ __all__ = ["WATCH_EVERY", "Watch", "WatchReport"]
 _log = structlog.get_logger(__name__)
 
 WATCH_EVERY = timedelta(minutes=1)
-_RATES_EVERY = timedelta(minutes=15)
+_SLICES = 15  # of the vendors one slice's rates are looked at each minute: that reads weeks of bookings
 _USUAL_DAYS = 28
 _TOLD_FOR = timedelta(hours=24)
 
-_SOON = {  # by file: what changes within minutes, and costs little to see
+_FILES = {
     "vendor_delivery_failures": AlertKind.DELIVERY_FAILURES,
     "house_delivery_failures": AlertKind.DELIVERY_FAILURES,
     "spend_cap": AlertKind.SPEND_CAP,
@@ -42,8 +42,8 @@ _SOON = {  # by file: what changes within minutes, and costs little to see
     "component_silent": AlertKind.COMPONENT_SILENT,
     "set_aside": AlertKind.SET_ASIDE,
     "no_check_ins": AlertKind.NO_CHECK_INS,
+    "high_no_show_rate": AlertKind.HIGH_NO_SHOW_RATE,
 }
-_SLOWLY = {"high_no_show_rate": AlertKind.HIGH_NO_SHOW_RATE}
 _SETTLE = load_sql(__package__, "alerts/settle_alerts.sql")
 # Claimed by the row: of two that come at once the second waits, and sees that it is done.
 _CLAIM = Statement(
@@ -74,19 +74,18 @@ class Watch:
         self._caps = caps or CapSettings()
         self._rules = AlertRules()
 
-    async def run_once(self, now: datetime, *, with_rates: bool = True) -> WatchReport:
-        """Look, raise, resolve and write down who is told, in one transaction."""
+    async def run_once(self, now: datetime) -> WatchReport:
+        """Look at everything, raise, resolve and write down who is told, in one transaction."""
         async with self._database.transaction() as conn:
-            return await self._look(conn, {**_SOON, **_SLOWLY} if with_rates else _SOON, now)
+            return await self._look(conn, now)
 
     async def run_if_due(self) -> WatchReport | None:
-        """As `run_once`, unless somebody did it within the last minute; rates every quarter of an hour."""
+        """As `run_once`, unless somebody did it within the last minute; the rates of each vendor every 15 minutes."""
         async with self._database.transaction() as conn:
             now = await self._clock.now(conn)
             if await _CLAIM.fetchval(conn, what="alerts", now=now, every=WATCH_EVERY) is None:
                 return None
-            with_rates = await _CLAIM.fetchval(conn, what="rates", now=now, every=_RATES_EVERY) is not None
-            return await self._look(conn, {**_SOON, **_SLOWLY} if with_rates else _SOON, now)
+            return await self._look(conn, now, slices=_SLICES, of=int(now.timestamp()) // 60 % _SLICES)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look every minute until stopped; trouble is logged and tried again."""
@@ -97,12 +96,15 @@ class Watch:
                 _log.warning("the watch could not look", action="watch_failed", error=str(error))
             await self._clock.wait(WATCH_EVERY / 4, stop)
 
-    async def _look(self, conn: Connection, files: Mapping[str, AlertKind], now: datetime) -> WatchReport:
-        readings = [reading for name, kind in files.items() for reading in await self._read(conn, name, kind, now)]
+    async def _look(self, conn: Connection, now: datetime, *, slices: int = 1, of: int = 0) -> WatchReport:
+        known = self._known(now) | {"slices": slices, "slice": of}
+        readings = [reading for name, kind in _FILES.items() for reading in await _read(conn, name, kind, known)]
         settled = await _SETTLE.fetch(
             conn,
             now=now,
-            measured=sorted({kind.value for kind in files.values()}),
+            measured=sorted({kind.value for kind in _FILES.values()}),
+            slices=slices,
+            slice=of,
             vendor_ids=[one["vendor_id"] for one in readings],
             kinds=[one["kind"] for one in readings],
             subjects=[one["subject"] for one in readings],
@@ -117,19 +119,16 @@ class Watch:
             _log.info(f"an alert was {row['became']}", action=f"alert_{row['became']}", **what)
         return WatchReport(now, len(raised), len(settled) - len(raised), told)
 
-    async def _read(self, conn: Connection, name: str, kind: AlertKind, now: datetime) -> list[dict[str, Any]]:
-        statement = load_sql(__package__, f"alerts/{name}.sql")
-        rules = {field: getattr(self._rules, field) for field in self._rules.__dataclass_fields__}
-        known = {
-            **rules,
+    def _known(self, now: datetime) -> dict[str, Any]:
+        """What the files may ask for: the house's rules, where vendors have none of their own, and its limits."""
+        rules = {name: getattr(self._rules, name) for name in self._rules.__dataclass_fields__}
+        return rules | {
             "now": now,
             "usual_days": _USUAL_DAYS,
             "house_cap": self._caps.spend_cap,
             "one_more": self._caps.sms_cost,
             "channels": [channel.value for channel in Channel],
         }
-        rows = await statement.fetch(conn, **{field: known[field] for field in statement.names})
-        return [{**row, "kind": kind.value} for row in rows]
 
     async def _tell(self, conn: Connection, row: Mapping[str, Any], now: datetime) -> int:
         """Each of the vendor's owners and managers, or of the operators; once for each alert."""
@@ -155,3 +154,9 @@ class Watch:
             for person in people
         ]
         return sum(told)
+
+
+async def _read(conn: Connection, name: str, kind: AlertKind, known: Mapping[str, Any]) -> list[dict[str, Any]]:
+    statement = load_sql(__package__, f"alerts/{name}.sql")
+    rows = await statement.fetch(conn, **{field: known[field] for field in statement.names})
+    return [{**row, "kind": kind.value} for row in rows]

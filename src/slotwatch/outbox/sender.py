@@ -28,8 +28,8 @@ __all__ = ["SendReport", "Sender"]
 _log = structlog.get_logger(__name__)
 
 _STATE = Statement(
-    "SELECT (SELECT state FROM booking WHERE id = :booking_id) AS state,"
-    " coalesce(:now::timestamptz, clock_timestamp()) AS now"
+    "SELECT o.place, b.state, coalesce(:now::timestamptz, clock_timestamp()) AS now"
+    " FROM unnest(:booking_id::bigint[]) WITH ORDINALITY AS o(id, place) LEFT JOIN booking AS b ON b.id = o.id"
 )
 _FRESH_SECONDS = 1.0  # a claim older than this is looked at again before it is sent
 _POLL = timedelta(seconds=1)
@@ -207,8 +207,8 @@ class Sender:
 
     async def _fresh(self, delivery: Claimed) -> Claimed:
         """The delivery with the booking's state and the time of now: it had to queue behind others."""
-        async with self._database.connection() as conn:
-            row = await _STATE.fetchrow(conn, booking_id=delivery.facts["booking_id"], now=self._clock.fixed)
+        booking_id, now = delivery.facts["booking_id"], self._clock.fixed
+        row = await self._database.fetchrow_together(_STATE, {"now": now}, booking_id=booking_id)
         assert row is not None
         return replace(delivery, facts={**delivery.facts, "state": row["state"]}, claimed_at=row["now"])
 

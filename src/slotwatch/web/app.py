@@ -64,6 +64,7 @@ def create_app(
     metrics = Metrics(desk)
     authenticator = authenticator or Authenticator(web, signer)
     live = LiveFeed(desk.database, desk.clock, authenticator)
+    metrics.count_viewers(lambda: live.count)
     state = State(
         {
             "desk": desk,

@@ -110,9 +110,14 @@ class LiveFeed:
         """Everybody who watches here."""
         return (viewer for of_vendor in self._viewers.values() for viewer in of_vendor)
 
+    @property
+    def count(self) -> int:
+        """How many watch here."""
+        return sum(len(of_vendor) for of_vendor in self._viewers.values())
+
     async def join(self, admission: Pass, since: str | None) -> Viewer:
         """A new viewer, who is told first of what changed since the mark `since`. Raises Unavailable."""
-        if sum(len(of_vendor) for of_vendor in self._viewers.values()) >= _MOST_VIEWERS:
+        if self.count >= _MOST_VIEWERS:
             raise Unavailable("Too many live streams are open here. Ask again later.")
         viewer, mark = Viewer(admission), Mark.parse(since)
         try:

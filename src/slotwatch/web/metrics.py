@@ -1,7 +1,7 @@
 """What Prometheus reads: the database asked at each scrape, at a cost that does not grow, and requests as they come."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -74,9 +74,14 @@ class Metrics:
             ["channel", "provider", "status"],
             registry=registry,
         )
+        self._viewers = Gauge("slotwatch_live_viewers", "Open live streams of this process.", registry=registry)
         self._requests = Counter(
             "slotwatch_http_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
         )
+
+    def count_viewers(self, count: Callable[[], int]) -> None:
+        """Say at each scrape how many watch live."""
+        self._viewers.set_function(count)
 
     async def start(self) -> None:
         """Begin to count from now on; where the database is away, from the first scrape on."""

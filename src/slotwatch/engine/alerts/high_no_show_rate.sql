@@ -7,7 +7,8 @@ WITH rule AS MATERIALIZED (
            coalesce((v.alert_rules ->> 'noShowBookings')::int, :no_show_bookings::int) AS least,
            coalesce((v.alert_rules ->> 'noShowFloorPercent')::int, :no_show_floor_percent::int) / 100.0::float8 AS floor
       FROM vendor AS v
-     WHERE NOT coalesce(v.alert_rules -> 'off', '[]') @> '["high_no_show_rate"]'
+     WHERE v.id % :slices::bigint = :slice::bigint
+       AND NOT coalesce(v.alert_rules -> 'off', '[]') @> '["high_no_show_rate"]'
 ), counted AS MATERIALIZED (
     SELECT r.vendor_id, b.station_id, b.starts_at > :now::timestamptz - make_interval(days => r.days) AS is_recent,
            count(*) FILTER (WHERE b.state = 'expired') AS missed, count(*) AS whole

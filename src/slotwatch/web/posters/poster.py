@@ -95,7 +95,8 @@ def shapes_of(poster: Poster) -> list[Shape]:
 
 
 def _headline(spoken: PosterWords, english: PosterWords) -> Iterator[Shape]:
-    yield Words(_MIDDLE, 11.2, _fitting(spoken.headline, 7.4, _INSIDE), spoken.headline, _PAPER, bold=True)
+    size = _fitting(spoken.headline, 7.4, _INSIDE)
+    yield Words(_MIDDLE, 13.2 if spoken is english else 11.2, size, spoken.headline, _PAPER, bold=True)
     if spoken is not english:
         yield Words(_MIDDLE, 17.4, 4.0, english.headline, _PAPER)
 
@@ -109,8 +110,8 @@ def _code(url: str) -> Code:
 def _place(poster: Poster, spoken: PosterWords) -> Iterator[Shape]:
     size = _fitting(poster.label, 15.0, _INSIDE * 0.9)
     yield Words(_MIDDLE, 98.5, size, poster.label, _INK, bold=True)
-    station = _cut(poster.station, 4.4, _INSIDE, bold=True)
-    yield Words(_MIDDLE, 105.2, 4.4, station, _INK, bold=True)
+    size = max(_fitting(poster.station, 4.4, _INSIDE), 2.8)
+    yield Words(_MIDDLE, 105.2, size, _cut(poster.station, size, _INSIDE, bold=True), _INK, bold=True)
     yield Words(
         _MIDDLE, 110.0, 3.0, _cut(f"{poster.address} · {spoken.connector} {poster.connector_ref}", 3.0, _INSIDE), _QUIET
     )
@@ -118,14 +119,19 @@ def _place(poster: Poster, spoken: PosterWords) -> Iterator[Shape]:
 
 def _steps(spoken: PosterWords, english: PosterWords) -> Iterator[Shape]:
     yield Patch(8, 113.0, _INSIDE, 0.25, "#d9dfe5")
-    top = 118.2 if spoken is not english else 121.5
-    for number, step in enumerate(spoken.steps):
-        line = f"{number + 1}. {step}"
-        yield Words(_MIDDLE, top + 4.4 * number, _fitting(line, 3.4, _INSIDE), line, _INK)
-    if spoken is not english:
-        for number, step in enumerate(english.steps):
-            line = f"{number + 1}. {step}"
-            yield Words(_MIDDLE, top + 13.0 + 3.3 * number, 2.5, line, _QUIET)
+    if spoken is english:
+        yield from _numbered(english, 120.6, 4.0, 5.8, _INK)
+    else:
+        yield from _numbered(spoken, 118.2, 3.4, 4.4, _INK)
+        yield from _numbered(english, 131.6, 2.5, 3.3, _QUIET)
+
+
+def _numbered(words: PosterWords, top: float, size: float, apart: float, colour: str) -> Iterator[Shape]:
+    """The steps below each other, all of one size."""
+    lines = [f"{number}. {step}" for number, step in enumerate(words.steps, 1)]
+    fitting = min(_fitting(line, size, _INSIDE) for line in lines)
+    for number, line in enumerate(lines):
+        yield Words(_MIDDLE, top + apart * number, fitting, line, colour)
 
 
 def _fitting(text: str, size: float, width: float) -> float:

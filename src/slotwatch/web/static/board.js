@@ -14,6 +14,8 @@
   let renewedAt = 0, listedAt = 0, timer = 0, busy = false, poller = 0, lostSince = 0;
   let opened = null, openedFrom = null, reading = null;
 
+  const follows = !new URLSearchParams(location.search).get("at");
+  const hourOf = (ms) => Math.floor(ms / 1800000); // half hours: a close-up moves on by these
   const serverNow = () => Date.now() + ahead;
   const stamp = () => new Date(serverNow()).toLocaleTimeString([], { hour12: false });
 
@@ -42,6 +44,7 @@
     const seen = $("seen").dataset;
     const x = `${(100 * (now - seen.since) / (seen.until - seen.since)).toFixed(3)}%`;
     for (const line of document.querySelectorAll(".time .now")) { line.setAttribute("x1", x); line.setAttribute("x2", x); }
+    if (follows && hourOf(now) !== hourOf(Number(seen.now))) want("everything"); // the window goes with the time
   };
 
   // -- stations further down are drawn when they come near
@@ -88,6 +91,7 @@
       sync();
       watchLater();
       markOpened();
+      if ($("live").dataset.state === "trouble" && stream.readyState === EventSource.OPEN) alive();
       if (poller) say("polling", `No live stream: looking every 10 seconds, last at ${stamp()}.`);
     } catch {
       for (const one of before) wanted.add(one);

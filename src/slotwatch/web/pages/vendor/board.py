@@ -47,7 +47,7 @@ class BoardQuery(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_
     status: State | None = None
     station: Annotated[str, msgspec.Meta(max_length=40)] | None = None
     q: Annotated[str, msgspec.Meta(max_length=100)] | None = None
-    hours: Literal[6, 12, 24] = 12
+    hours: Literal[2, 6, 12, 24] = 12
     at: Instant | None = None  # where the window begins; else it follows the present
     time_range: TimeRange = TimeRange.DAY  # of the numbers
     page: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
@@ -152,7 +152,7 @@ async def _values(
 
 
 async def _read(desk: Desk, vendor_id: int, query: BoardQuery, only: Sequence[int] | None) -> _Read:
-    async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with desk.database.snapshot() as conn:
         mark = await current_mark(conn, now=desk.clock.fixed)
         now = await desk.clock.now(conn)
         since = start_of_window(now, query.hours) if query.at is None else in_utc(query.at, "at")
@@ -187,6 +187,7 @@ def _links(query: BoardQuery, read: _Read) -> dict[str, str]:
         "earlier": query.address(at=since - step, page=1),
         "later": query.address(at=since + step, page=1),
         "now": query.address(at=None, page=1),
+        "2": query.address(hours=2, page=1),
         "6": query.address(hours=6, page=1),
         "12": query.address(hours=12, page=1),
         "24": query.address(hours=24, page=1),

@@ -127,6 +127,7 @@ class Row:
 _FIRST_LINES = 100
 """Connectors on three screens; the page fetches others when they come near."""
 
+_CLOSE_UP = 2  # hours
 LINE = 38  # pixels; board.css has the same
 AXIS = 22
 
@@ -180,16 +181,17 @@ def _axis(window: Period, zone: ZoneInfo) -> Axis:
 
 
 def _ticks(window: Period, zone: ZoneInfo) -> Iterator[Tick]:
-    """Whole local hours; where clocks change, each says its offset's name, so that an hour can be there twice."""
+    """Whole local hours, of a close-up also quarters; where clocks change, each says its offset's name, so that an hour
+    can be there twice."""
     hours = window.length // timedelta(hours=1)
     every = 1 if hours <= 12 else 2
     changes = window.since.astimezone(zone).utcoffset() != window.until.astimezone(zone).utcoffset()
     at = window.since
     while at < window.until:
         local = at.astimezone(zone)
-        if local.minute == 0:
+        if local.minute == 0 or hours <= _CLOSE_UP:
             labelled = local.hour % every == 0 and at > window.since
-            words = f"{local:%H:%M}" if local.hour or not labelled else f"{local:%a} {local.day}"
+            words = f"{local:%H:%M}" if local.hour or local.minute else f"{local:%a} {local.day}"
             suffix = f" {local.tzname()}" if changes and labelled else ""
             yield Tick(_percent(at, window), f"{words}{suffix}" if labelled else "")
         at += _QUARTER
@@ -295,5 +297,8 @@ def _percent(at: datetime, window: Period) -> str:
 
 
 def start_of_window(now: datetime, hours: int) -> datetime:
-    """Where a window begins that follows the present: the last whole hour, and a sixth of the window before it."""
-    return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=max(1, hours // 6))
+    """Where a window begins that follows the present: at a whole hour, or a half one, some time ago."""
+    now = now.astimezone(UTC)
+    if hours <= _CLOSE_UP:
+        return now.replace(minute=now.minute // 30 * 30, second=0, microsecond=0) - timedelta(minutes=30)
+    return now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=max(1, hours // 6))

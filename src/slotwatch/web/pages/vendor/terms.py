@@ -68,7 +68,8 @@ async def save_terms(request: PageRequest) -> Response[Any]:
     visitor: Visitor = request.user
     filled = await read_filled(request)
     try:
-        given = _without_the_house(request, _terms_given(filled))
+        kept = await vendor_setup.read_terms(desk_of(request), visitor.vendor_id)  # set by API, not on this page
+        given = _without_the_house(request, {**_terms_given(filled), "settleSeconds": kept.settle_seconds})
         await vendor_setup.set_terms(desk_of(request), visitor.vendor_id, given)
     except (FieldsRefused, InvalidInput) as error:
         return await _page(request, {"terms": with_refusal(filled, error, "cancelRefund")}, status=422)
