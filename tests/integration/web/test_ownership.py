@@ -101,7 +101,6 @@ PAGES = {
 }
 GUARDED = OF_ONE_BOOKING + OF_THE_CALLER
 OF_OTHER_ROLES = ("/api/vendor/", "/api/operator/")  # what is whose there is tested beside those calls
-OF_STAFF = ("/vendor", "/operator")  # pages: test_staff_pages.py
 
 
 def routes_of(app: Litestar) -> set[tuple[str, str]]:
@@ -138,7 +137,7 @@ def test_every_route_has_a_row_here(desk: Desk) -> None:
     listed = {(route.method, route.template) for route in GUARDED} | OPEN_TO_ALL | FOR_THIS_MACHINE
     listed |= set().union(*(pages_behind(door) for door in PAGES))
     found = routes_of(make_app(desk, has_inbox=True))
-    assert {route for route in found if not route[1].startswith((*OF_OTHER_ROLES, *OF_STAFF))} == listed
+    assert {route for route in found if not route[1].startswith(OF_OTHER_ROLES)} == listed
 
 
 async def test_what_is_for_another_role_lets_no_driver_in(
