@@ -153,6 +153,7 @@ async def gang(tmp_path: Path, own_database: Database) -> AsyncIterator[Gang]:
     gang.end()
 
 
+@pytest.mark.timeout(3600 if SIZE is FULL else 300)
 async def test_chaos_of_kills_cuts_and_crashes_loses_and_doubles_nothing(
     own_server: EmbeddedPostgres, own_database: Database, gang: Gang, record_property: Callable[[str, object], None]
 ) -> None:
@@ -232,11 +233,23 @@ async def _trouble(server: EmbeddedPostgres, gang: Gang) -> None:
     for event in events:
         await asyncio.sleep(gang.chance.uniform(0.3, 1.5))
         if event == "kill":
+            await _while_something_goes_out(gang)
             gang.kill_one()
         elif event == "cut":
             await _cut_a_session(server, gang.chance)
         else:
             await asyncio.to_thread(server.restart, "immediate")
+
+
+async def _while_something_goes_out(gang: Gang) -> None:
+    """The worst moment for a kill: a provider has just accepted something. Not waited for without end."""
+    size = gang.keys.stat().st_size
+
+    async def taken() -> bool:
+        return gang.keys.stat().st_size > size
+
+    with contextlib.suppress(TimeoutError):
+        await until(taken, seconds=1)
 
 
 async def _cut_a_session(server: EmbeddedPostgres, chance: random.Random) -> None:

@@ -8,6 +8,8 @@ import tracemalloc
 from collections import Counter
 from datetime import timedelta
 
+import pytest
+
 from slotwatch.channels import Failed, Guarded, Message, Outcome
 from slotwatch.channels.guarded import GuardSettings
 from slotwatch.domain.notices import DeliveryState
@@ -44,6 +46,7 @@ async def _until_idle(crew: Crew, *senders: Sender) -> int:
     return claimed
 
 
+@pytest.mark.timeout(3600 if BOOKINGS > 1000 else 300)
 async def test_chaos_of_a_rush_without_provider_ends_with_everybody_told_and_the_provider_left_in_peace(
     crew: Crew, town: Town
 ) -> None:

@@ -1,5 +1,6 @@
 """Alerts: raised once, told once, acknowledged, resolved by themselves, and never flapping."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from slotwatch.domain.staff import StaffRole
 from slotwatch.engine.watch import Watch, WatchReport
 from slotwatch.usecases.acknowledge_alert import acknowledge_alert
 from tests.conftest import Town
-from tests.support.crew import Crew
+from tests.support.crew import Crew, until
 from tests.support.signed_in import make_staff
 
 pytestmark = pytest.mark.any_postgres
@@ -232,3 +233,16 @@ async def test_one_process_looks_at_a_time_and_at_each_vendors_rates_once_in_a_q
         resolved += report.resolved if report else 0
         crew.clock.advance(MINUTE)
     assert resolved == 2
+
+
+async def test_the_loop_looks_by_itself_and_stops_when_told(crew: Crew, town: Town) -> None:
+    await past(crew, town, missed=8)
+    stop = asyncio.Event()
+    watching = asyncio.create_task(Watch(crew.desk.database, crew.desk.channels, crew.clock).run(stop))
+
+    async def is_raised() -> bool:
+        return await kinds(crew, town.vendor) == ["no_check_ins"]
+
+    await until(is_raised)
+    stop.set()
+    await watching

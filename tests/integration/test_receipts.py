@@ -1,5 +1,6 @@
 """Receipts: forged, late, twice, in any order; what fails in delivery goes by another channel."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from slotwatch.channels.receipts_postmark import PostmarkReceipts
 from slotwatch.channels.receipts_twilio import TwilioReceipts
 from slotwatch.channels.twilio_settings import TwilioSettings
 from slotwatch.domain.booking import Booking
+from slotwatch.domain.notices import Channel
 from slotwatch.outbox.receipts import Applied, ReceiptBook
 from slotwatch.web.api.webhooks import Receivers
 from tests.conftest import NOON, Town
@@ -102,6 +104,22 @@ async def test_a_receipt_that_comes_before_its_delivery_is_on_record_waits(
     assert (await book.look_again()).risen == 1
     assert (await _states(crew))["sms"] == "delivered"
     assert await book.look_again() == Applied(0, 0, 0, 0, 0)
+
+
+async def test_a_receipt_that_overtakes_our_own_record_stands_and_the_try_is_counted(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    crew.sms.gate = asyncio.Event()
+    sending = asyncio.create_task(crew.senders[Channel.SMS].run_once())
+    await crew.sms.entered.wait()
+    assert (await book.enter([said("delivered", key="1-sms")])).risen == 1
+    crew.sms.gate.set()
+    assert (await sending).lost == 0
+    row = (await crew.rows("SELECT * FROM delivery WHERE channel = 'sms'"))[0]
+    assert (row["state"], row["attempts"], row["handed_over"], row["error"]) == ("delivered", 1, None, None)
+    assert await crew.value("SELECT messages FROM spend") == 1
+    assert await crew.value("SELECT outcome FROM attempt") == "accepted"
 
 
 async def test_a_key_finds_a_delivery_whose_answer_was_lost_and_it_is_not_sent_again(

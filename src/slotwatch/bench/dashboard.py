@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +12,11 @@ from slotwatch.analytics.statistics import read_statistics
 from slotwatch.bench.archive import FIRST_VENDOR, Archive, add_days, add_places, without_indexes
 from slotwatch.bench.archive_rows import Rows
 from slotwatch.bench.pgbench import Call, Script, latencies, script_of
+from slotwatch.bench.process_cost import cpu_seconds
 from slotwatch.bench.report import Steps, medians, percentile
 from slotwatch.bench.seed import open_connection, settle
 from slotwatch.storage.clock import DatabaseClock
-from slotwatch.storage.database import DatabaseSettings, connect
+from slotwatch.storage.database import Database, DatabaseSettings, connect
 from slotwatch.storage.statements import Connection
 
 __all__ = ["DashboardSize", "measure_dashboard"]
@@ -24,7 +24,8 @@ __all__ = ["DashboardSize", "measure_dashboard"]
 _PAGE = 51  # slots: as many as the API shows when nobody says how many, and one to know whether more follow
 _RANGES = {"24h": TimeRange.DAY, "7d": TimeRange.WEEK}
 _TARGETS = {"24h": 30, "7d": 60}
-_OLDER = 3  # the archive is so many times as old when it is measured again
+_OLDER = 3  # the archive is so many times as old when its answers are weighed again
+_WARM_UP = 10  # answers: after five PostgreSQL knows its plans
 _SEED = 20260302
 
 
@@ -59,24 +60,21 @@ async def measure_dashboard(url: str, size: DashboardSize, steps: Steps) -> dict
         rows = Rows(archive.now, drivers=archive.drivers, seed=_SEED)
         await add_places(conn, archive)
         await _add(conn, archive, range(size.young), rows, steps)
-        young = await _rounds(url, size, steps, f"{size.young} days")
+        young = {name: await _cpu_ms(url, size, period) for name, period in _RANGES.items()}
         await _add(conn, archive, range(size.young, size.days), rows, steps)
-        whole = await _rounds(url, size, steps, f"{size.days} days")
+        whole = {name: await _cpu_ms(url, size, period) for name, period in _RANGES.items()}
+        rounds = await _rounds(url, size, steps)
     finally:
         await conn.close()
-    middle, before = medians(whole), medians(young)
     return {
         "bench": "dashboard",
         **{name: getattr(size, name) for name in ("bookings", "vendors", "days", "viewers")},
-        **middle,
+        **medians(rounds),
         **{f"target_p99_ms_{name}": target for name, target in _TARGETS.items()},
+        **{f"cpu_ms_{name}": cost and round(cost, 2) for name, cost in whole.items()},
         "young_days": size.young,
-        **{
-            f"ratio_to_young_{name}": round(middle[f"alone_ms_{name}"] / before[f"alone_ms_{name}"], 3)
-            for name in _RANGES
-        },
-        "rounds": whole,
-        "young_rounds": young,
+        **{f"young_cpu_ms_{name}": cost and round(cost, 2) for name, cost in young.items()},
+        "rounds": rounds,
     }
 
 
@@ -86,49 +84,60 @@ async def _add(conn: Connection, archive: Archive, days: Iterable[int], rows: Ro
     await settle(conn)
 
 
-async def _rounds(url: str, size: DashboardSize, steps: Steps, what: str) -> list[dict[str, Any]]:
+async def _rounds(url: str, size: DashboardSize, steps: Steps) -> list[dict[str, Any]]:
+    vendors = (FIRST_VENDOR, FIRST_VENDOR + size.vendors - 1)
     scripts = {name: await _sampled(url, period) for name, period in _RANGES.items()}
     rounds = []
     for number in range(1, size.rounds + 1):
-        steps.begin(f"{what}, round {number} of {size.rounds}")
+        steps.begin(f"round {number} of {size.rounds}, {size.viewers} viewers")
         found: dict[str, float] = {}
         for name, script in scripts.items():
-            found |= await _round(url, size, name, script)
+            times = await latencies(url, script, connections=size.viewers, each=size.answers, ids=vendors)
+            found |= {f"p99_ms_{name}": percentile(times, 0.99), f"p50_ms_{name}": percentile(times, 0.5)}
         rounds.append(found)
     return rounds
 
 
-async def _round(url: str, size: DashboardSize, name: str, script: Script) -> dict[str, float]:
-    vendors = (FIRST_VENDOR, FIRST_VENDOR + size.vendors - 1)
-    alone = await latencies(url, script, connections=1, each=size.answers, ids=vendors)
-    together = await latencies(url, script, connections=size.viewers, each=size.answers, ids=vendors)
-    return {
-        f"p99_ms_{name}": percentile(together, 0.99),
-        f"p50_ms_{name}": percentile(together, 0.5),
-        f"alone_ms_{name}": percentile(alone, 0.5),
-    }
+async def _cpu_ms(url: str, size: DashboardSize, period: TimeRange) -> float | None:
+    """What one answer costs the server's processor, however busy the machine is; None when it is another machine."""
+    database = await connect(DatabaseSettings(), name="bench", url=url)
+    try:
+        for count in (_WARM_UP, size.answers):
+            async with database.connection() as conn:  # the pool has this one and gives it out again
+                server = conn.get_server_pid()
+            before = cpu_seconds(server, "postgres")
+            for number in range(count):
+                await _answer(database, FIRST_VENDOR + number % size.vendors, period)
+            after = cpu_seconds(server, "postgres")
+    finally:
+        await database.close()
+    return None if before is None or after is None else (after - before) * 1000 / size.answers
+
+
+async def _answer(database: Database, vendor_id: int, period: TimeRange) -> None:
+    """As `GET /api/vendor/dashboard/slot-monitoring` reads it."""
+    async with database.snapshot() as conn:
+        scope = Scope.until_now(vendor_id, period.length, await DatabaseClock().now(conn))
+        statistics = await read_statistics(conn, scope)
+        slots = await read_slots(conn, scope, state=None, limit=_PAGE, after=None)
+    if not statistics.figures.total or not slots:
+        raise RuntimeError(f"vendor {vendor_id} has nothing to show")
 
 
 async def _sampled(url: str, period: TimeRange) -> Script:
     """One answer as the product gives it, listened to: what pgbench has to run for other vendors."""
     calls: list[Call] = []
-    clock = DatabaseClock()
 
     def hear(logged: Any) -> None:
         calls.append(Call(logged.query, tuple(logged.args)))
 
-    async with AsyncExitStack() as stack:
-        database = await connect(DatabaseSettings(), name="bench", url=url)
-        stack.push_async_callback(database.close)
-        for listening in (False, True):  # first asyncpg looks up types, once for each connection
-            if listening:
-                async with database.connection() as only:  # the pool has this one and gives it out again
-                    only.add_query_logger(hear)
-            async with database.snapshot() as conn:
-                scope = Scope.until_now(FIRST_VENDOR, period.length, await clock.now(conn))
-                statistics = await read_statistics(conn, scope)
-                slots = await read_slots(conn, scope, state=None, limit=_PAGE, after=None)
-        if not statistics.figures.total or not slots:
-            raise RuntimeError("the vendor that was asked for has nothing to show")
+    database = await connect(DatabaseSettings(), name="bench", url=url)
+    try:
+        await _answer(database, FIRST_VENDOR, period)  # asyncpg looks up types, once for each connection
+        async with database.connection() as only:
+            only.add_query_logger(hear)
+        await _answer(database, FIRST_VENDOR, period)
         async with database.connection() as conn:
             return await script_of(conn, calls, FIRST_VENDOR)
+    finally:
+        await database.close()

@@ -9,8 +9,8 @@ from typing import Any
 
 from slotwatch.bench.crew import Child, crew
 from slotwatch.bench.http_client import Request, serving
+from slotwatch.bench.process_cost import MIB, resident
 from slotwatch.bench.report import Steps, spread
-from slotwatch.bench.resident import MIB, resident
 from slotwatch.bench.seed import Wave, open_connection, seed
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.ids import BookingId, booking_ref

@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from slotwatch.bench.notices import provider_env
+from slotwatch.bench.process_cost import MIB, resident
 from slotwatch.bench.report import Steps
-from slotwatch.bench.resident import MIB, resident
 from slotwatch.bench.seed import CHUNK, Wave, add_deliveries, open_connection, seed
 from slotwatch.bench.worker import working
 from slotwatch.domain.lifecycle import State, Step

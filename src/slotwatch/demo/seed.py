@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from slotwatch.demo.places import CATALOGUE, DRIVERS, OPERATOR, OWNERS, VENDORS, VISITOR, DemoStation
+from slotwatch.demo.places import CATALOGUE, DRIVERS, OPERATOR, OWNERS, VENDORS, VISITOR, DemoDriver, DemoStation
 from slotwatch.domain.opening_hours import OpeningHours
 from slotwatch.domain.staff import StaffRole
 from slotwatch.storage.people import Driver, ensure_driver
@@ -75,12 +75,23 @@ async def seed(conn: Connection, now: datetime, *, grace_minutes: int = DEMO_GRA
     await _let_in(conn, None, OPERATOR, now)
     for vendor_id, email in zip(vendors.values(), OWNERS, strict=True):
         await _let_in(conn, vendor_id, email, now)
-    people = [
-        await ensure_driver(conn, who.subject, now=now, name=who.name, email=who.email, phone=who.phone)
-        for who in (*DRIVERS, VISITOR)
-    ]
+    people = [await _driver(conn, who, now) for who in (*DRIVERS, VISITOR)]
     return DemoTown(
         tuple(vendors.values()), tuple(bays), tuple(kept_free), tuple(people[:-1]), people[-1], grace_minutes
+    )
+
+
+async def _driver(conn: Connection, who: DemoDriver, now: datetime) -> Driver:
+    """With addresses that are proven, so that whoever signs in by them finds this driver's bookings."""
+    return await ensure_driver(
+        conn,
+        who.subject,
+        now=now,
+        name=who.name,
+        email=who.email,
+        phone=who.phone,
+        proven_email=who.email,
+        proven_phone=who.phone,
     )
 
 

@@ -1,7 +1,8 @@
 -- name: record_outcomes: write what became of leased deliveries, each try as an attempt; open fallback deliveries, note
 -- addresses that must not be used again, and count what was paid for.
--- guard: the lease is still ours; a late writer changes nothing, but its try stays on record. Rows are written in the
--- order of their notices, as everywhere, and no insert waits for a row that is there: two senders cannot lock each other up.
+-- guard: the lease is still ours; a late writer changes nothing, but its try stays on record; what a receipt said
+-- meanwhile stands. Rows are written in the order of their notices, as everywhere, and no insert waits for a row that is
+-- there: two senders cannot lock each other up.
 -- index: delivery_pkey, spend_pkey, recipient_day_pkey
 WITH outcome AS (
     SELECT * FROM unnest(
@@ -11,18 +12,21 @@ WITH outcome AS (
     ) AS o(notice_id, lease, state, next_attempt_at, try, message_id, error, fault, fallback, provider, suppress, paid_to)
 ), written AS (
     UPDATE delivery AS d
-       SET state = o.state,
+       SET state = CASE WHEN d.state IN ('pending', 'unknown') THEN o.state ELSE d.state END,  -- a receipt was faster
            next_attempt_at = coalesce(o.next_attempt_at, d.next_attempt_at),
            attempts = d.attempts + (o.try IS NOT NULL)::int,
            faults = d.faults + o.fault,
            handed_over = NULL,
            provider = coalesce(CASE WHEN o.try IS NOT NULL THEN o.provider END, d.provider),
            provider_message_id = coalesce(o.message_id, d.provider_message_id),
-           error = o.error,
-           sent_at = CASE WHEN o.state = 'sent' THEN :at::timestamptz END
+           error = CASE WHEN d.state IN ('pending', 'unknown') THEN o.error ELSE d.error END,
+           sent_at = CASE WHEN d.state NOT IN ('pending', 'unknown') THEN d.sent_at
+                          WHEN o.state = 'sent' THEN :at::timestamptz END
       FROM outcome AS o
-     WHERE d.notice_id = o.notice_id AND d.channel = :channel AND d.lease = o.lease AND d.state = 'pending'
-    RETURNING d.notice_id, d.urgency, d.vendor_id, d.station_id, d.slot_starts_at, o.fallback, o.paid_to
+     WHERE d.notice_id = o.notice_id AND d.channel = :channel AND d.lease = o.lease
+       AND (d.state = 'pending' OR d.handed_over = o.lease)
+    RETURNING d.notice_id, d.urgency, d.vendor_id, d.station_id, d.slot_starts_at, o.paid_to,
+              CASE WHEN d.state = o.state THEN o.fallback END AS fallback
 ), tried AS (
     INSERT INTO attempt (notice_id, channel, lease, outcome, provider, provider_message_id, error, at)
     SELECT notice_id, :channel, lease, try, provider, message_id, error, :at FROM outcome WHERE try IS NOT NULL

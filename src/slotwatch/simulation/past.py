@@ -45,6 +45,9 @@ _LENGTHS = (45, 60, 60, 90, 120)
 _METHODS = (CheckInMethod.APP, CheckInMethod.APP, CheckInMethod.QR, CheckInMethod.CHARGER)
 _HAS_BOOKINGS = Statement("SELECT EXISTS (SELECT FROM booking)")
 _SET_TERMS = Statement("UPDATE vendor SET terms = :terms WHERE id = :id")
+_WAS_THERE = Statement(
+    "WITH stations AS (UPDATE station SET created_at = :began) UPDATE connector SET created_at = :began"
+)
 _TERMS = Statement("SELECT id, terms FROM vendor")
 
 
@@ -162,13 +165,14 @@ async def live_past(
 
     Nothing else may work on the database meanwhile.
     """
-    async with database.connection() as conn:
+    began = (until - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
+    async with database.transaction() as conn:
         if await _HAS_BOOKINGS.fetchval(conn):
             return False
+        await _WAS_THERE.execute(conn, began=began)  # else they would have been used before they were offered
         terms = await _TERMS.fetch(conn)
         for vendor in terms:
             await _SET_TERMS.execute(conn, id=vendor["id"], terms={"settleSeconds": 0})  # its steps keep to the rounds
-    began = (until - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
     clock = MovableClock(began)
     desk = Desk(database, clock, BookingSettings(payments="local"), USUAL_CHANNELS, lambda due_at: None)
     book = ReceiptBook(database, clock, USUAL_CHANNELS)

@@ -10,6 +10,9 @@ from slotwatch.domain.staff import StaffRole
 from slotwatch.storage.statements import Connection, Statement
 
 __all__ = [
+    "DRIVER_STAYS",
+    "LONGEST_STAY",
+    "STAFF_STAYS",
     "SignedIn",
     "end_session",
     "end_sessions_of_staff",
@@ -23,11 +26,17 @@ _OPEN = Statement(
     "INSERT INTO session (token_hash, driver_id, staff_id, created_at, seen_at, ends_at)"
     " VALUES (:token_hash, :driver_id, :staff_id, :now, :now, :now::timestamptz + :lasts::interval)"
 )
+DRIVER_STAYS = timedelta(days=30)
+STAFF_STAYS = timedelta(hours=12)
+LONGEST_STAY = timedelta(days=90)
+"""A session goes on while it is used, so that a bay's screen and a board on a wall stay signed in; so long at most."""
+
 # Seen at most once a minute, so that a page that renews itself does not write each time.
 _FIND = Statement(
     "WITH clock AS MATERIALIZED (SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now), seen AS ("
-    " UPDATE session SET seen_at = clock.now FROM clock"
-    " WHERE token_hash = :token_hash AND seen_at < clock.now - interval '1 minute')"
+    " UPDATE session SET seen_at = clock.now, ends_at = greatest(ends_at, least(created_at + :longest::interval,"
+    "  clock.now + CASE WHEN staff_id IS NULL THEN :driver_stays::interval ELSE :staff_stays::interval END)) FROM clock"
+    " WHERE token_hash = :token_hash AND seen_at < clock.now - interval '1 minute' AND ends_at > clock.now)"
     " SELECT s.token_hash, s.driver_id, d.subject, d.name AS driver_name, s.staff_id, w.vendor_id,"
     " w.role AS staff_role, w.name AS staff_name, w.email AS staff_email,"
     " coalesce(d.preferences ->> 'language', w.language) AS language"
@@ -83,8 +92,15 @@ async def open_session(
 
 
 async def find_session(conn: Connection, token: str, *, now: datetime | None) -> SignedIn | None:
-    """Who that is; None when the session has ended, or the person is of the staff no longer."""
-    row = await _FIND.fetchrow(conn, token_hash=token_hash(token), now=now)
+    """Who that is, and the session goes on; None when it has ended, or the person is of the staff no longer."""
+    row = await _FIND.fetchrow(
+        conn,
+        token_hash=token_hash(token),
+        now=now,
+        driver_stays=DRIVER_STAYS,
+        staff_stays=STAFF_STAYS,
+        longest=LONGEST_STAY,
+    )
     if row is None:
         return None
     role = None if row["staff_role"] is None else StaffRole(row["staff_role"])

@@ -7,20 +7,16 @@ that nobody proved, put in by a client or by somebody who hoped that its owner w
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 
 from slotwatch.domain.errors import NotFound
 from slotwatch.domain.notices import Channel
 from slotwatch.storage.accounts import StaffMember, driver_with, make_driver_with, staff_with
 from slotwatch.storage.people import Driver
-from slotwatch.storage.sessions import open_session
+from slotwatch.storage.sessions import DRIVER_STAYS, STAFF_STAYS, open_session
 from slotwatch.storage.statements import Connection
 from slotwatch.usecases.desk import Desk
 
-__all__ = ["DRIVER_STAYS", "STAFF_STAYS", "Opened", "ProvenAddress", "accounts_of", "sign_in_driver", "sign_in_staff"]
-
-DRIVER_STAYS = timedelta(days=30)
-STAFF_STAYS = timedelta(hours=12)
+__all__ = ["ProvenAddress", "accounts_of", "sign_in_driver", "sign_in_staff"]
 
 
 @dataclass(frozen=True)
@@ -36,14 +32,6 @@ class ProvenAddress:
         return f"email:{self.address.lower()}" if self.channel is Channel.EMAIL else f"phone:{self.address}"
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A session that began: the token for the cookie, which is stored nowhere, and how long it lasts."""
-
-    token: str
-    lasts: timedelta
-
-
 async def accounts_of(desk: Desk, proven: ProvenAddress) -> tuple[StaffMember | None, Driver | None]:
     """Whose accounts that address opens. Neither: a new driver's."""
     async with desk.database.connection() as conn:
@@ -51,22 +39,22 @@ async def accounts_of(desk: Desk, proven: ProvenAddress) -> tuple[StaffMember | 
         return member, await driver_with(conn, proven.channel, proven.address)
 
 
-async def sign_in_staff(desk: Desk, proven: ProvenAddress) -> Opened:
-    """A session of the staff with that address. Raises NotFound when there is nobody (any more)."""
+async def sign_in_staff(desk: Desk, proven: ProvenAddress) -> str:
+    """A session of the staff with that address: the cookie's token. Raises NotFound: nobody (any more)."""
     async with desk.database.transaction() as conn:
         member = await staff_with(conn, proven.address) if proven.channel is Channel.EMAIL else None
         if member is None:
             raise NotFound
         now = await desk.clock.now(conn)
-        return Opened(await open_session(conn, now=now, lasts=STAFF_STAYS, staff_id=member.id), STAFF_STAYS)
+        return await open_session(conn, now=now, lasts=STAFF_STAYS, staff_id=member.id)
 
 
-async def sign_in_driver(desk: Desk, proven: ProvenAddress) -> Opened:
-    """A session of the driver who proved that address, or of a new one."""
+async def sign_in_driver(desk: Desk, proven: ProvenAddress) -> str:
+    """A session of the driver who proved that address, or of a new one: the token for the cookie."""
     async with desk.database.transaction() as conn:
         driver = await _driver(desk, conn, proven)
         now = await desk.clock.now(conn)
-        return Opened(await open_session(conn, now=now, lasts=DRIVER_STAYS, driver_id=driver.id), DRIVER_STAYS)
+        return await open_session(conn, now=now, lasts=DRIVER_STAYS, driver_id=driver.id)
 
 
 async def _driver(desk: Desk, conn: Connection, proven: ProvenAddress) -> Driver:

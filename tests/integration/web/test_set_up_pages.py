@@ -10,6 +10,8 @@ from slotwatch.storage.database import Database
 from slotwatch.usecases.dispute import dispute
 from slotwatch.usecases.find_stations import Search, find_stations
 from tests.conftest import Town
+from tests.integration.test_alerts import look, past
+from tests.integration.web.conftest import Api, bearer
 from tests.integration.web.test_staff_pages import Somebody, no_show, owner, person, site
 from tests.support.crew import Crew
 from tests.support.signed_in import make_staff
@@ -55,46 +57,48 @@ async def test_a_station_is_set_up_without_scripts(owner: Somebody, crew: Crew) 
     assert (row["name"], row["rotating_code"], row["opening_hours"]) == ("Prater", False, [])
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"name": ""}, "This is needed."),
-        ({"latitude": "91"}, "At most 90."),
-        ({"longitude": "east"}, "A number is needed."),
-        ({"latitude": "nan"}, "At least -90."),
-        ({"timeZone": "Mars/Olympus"}, "is no IANA time zone"),
-        ({"checkInRadiusM": "5"}, "At least 20."),
-        ({"always": ""}, "Say when it is open"),
-        ({"always": "", "opens-2-0": "08:00"}, "Wednesday: say from when and until when."),
-        ({"always": "", "opens-2-0": "25:99", "closes-2-0": "26:00"}, "not in the form"),
-    ],
+STATION_FAULTS: tuple[tuple[dict[str, str], str], ...] = (
+    ({"name": ""}, "This is needed."),
+    ({"latitude": "91"}, "At most 90."),
+    ({"longitude": "east"}, "A number is needed."),
+    ({"latitude": "nan"}, "At least -90."),
+    ({"timeZone": "Mars/Olympus"}, "is no IANA time zone"),
+    ({"checkInRadiusM": "5"}, "At least 20."),
+    ({"always": ""}, "Say when it is open"),
+    ({"always": "", "opens-2-0": "08:00"}, "Wednesday: say from when and until when."),
+    ({"always": "", "opens-2-0": "25:99", "closes-2-0": "26:00"}, "not in the form"),
 )
+
+
 async def test_what_was_typed_stays_and_the_fault_stands_at_its_field(
-    owner: Somebody, crew: Crew, change: dict[str, str], said: str
+    owner: Somebody, crew: Crew, subtests: pytest.Subtests
 ) -> None:
-    answer = await owner.post("/vendor/stations", **{**STATION, "always": "true", **change})
-    assert answer.status_code == 422
-    assert said in answer.text and "Hauptallee 1" in answer.text and "Nothing was saved yet" in answer.text
+    for change, said in STATION_FAULTS:
+        with subtests.test(said):
+            answer = await owner.post("/vendor/stations", **{**STATION, "always": "true", **change})
+            assert answer.status_code == 422
+            assert said in answer.text and "Hauptallee 1" in answer.text and "Nothing was saved yet" in answer.text
     assert await crew.value("SELECT count(*) FROM station") == 3
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"price": "12.505"}, "An amount is needed that can be paid"),
-        ({"price": "free"}, "An amount is needed, such as 12.50."),
-        ({"price": "-1"}, "An amount is needed that can be paid"),
-        ({"currency": "EURO"}, "Three letters are needed"),
-        ({"powerKw": "0"}, "At least 0."),
-        ({"label": "x" * 21}, "At most 20 characters."),
-    ],
+CONNECTOR_FAULTS: tuple[tuple[dict[str, str], str], ...] = (
+    ({"price": "12.505"}, "An amount is needed that can be paid"),
+    ({"price": "free"}, "An amount is needed, such as 12.50."),
+    ({"price": "-1"}, "An amount is needed that can be paid"),
+    ({"currency": "EURO"}, "Three letters are needed"),
+    ({"powerKw": "0"}, "At least 0."),
+    ({"label": "x" * 21}, "At most 20 characters."),
 )
+
+
 async def test_a_connector_that_makes_no_sense_is_refused(
-    owner: Somebody, crew: Crew, town: Town, change: dict[str, str], said: str
+    owner: Somebody, crew: Crew, town: Town, subtests: pytest.Subtests
 ) -> None:
     path = f"/vendor/stations/{ref('ST', town.station)}/connectors"
-    answer = await owner.post(path, **{**CONNECTOR, "label": "9", **change})
-    assert (answer.status_code, said in answer.text) == (422, True), answer.text
+    for change, said in CONNECTOR_FAULTS:
+        with subtests.test(said):
+            answer = await owner.post(path, **{**CONNECTOR, "label": "9", **change})
+            assert (answer.status_code, said in answer.text) == (422, True), answer.text
     assert await crew.value("SELECT count(*) FROM connector WHERE label = '9'") == 0
 
 
@@ -243,3 +247,24 @@ async def test_a_dispute_is_answered_beside_the_evidence_and_both_are_told(
     assert (await owner.post(path, decision=other, note="No, yes.")).status_code == 409
     assert "Nothing to decide." in await owner.get("/vendor/disputes")
     assert booking.ref in await owner.get("/vendor/disputes?status=decided")
+
+
+async def test_an_alert_is_seen_to_on_the_page_and_programs_see_the_same(
+    owner: Somebody, crew: Crew, town: Town, api: Api
+) -> None:
+    assert "Nothing is wrong." in await owner.get("/vendor/alerts")
+    await past(crew, town, missed=8)
+    await look(crew)
+    assert "Nobody checks in at Harbour" in await owner.get("/vendor/alerts")
+    program = api.as_caller(bearer("p", "vendor"))
+    (alert,) = (await program.get("/api/vendor/alerts")).json()["items"]
+    assert (alert["kind"], alert["status"], alert["stationId"]) == ("no_check_ins", "open", ref("ST", town.station))
+    assert (await owner.post(f"/vendor/alerts/{alert['id'][3:]}/acknowledge")).status_code == 303
+    assert "seen by Ada" in await owner.get("/vendor/alerts")
+    again = (await program.post(f"/api/vendor/alerts/{alert['id']}/acknowledge")).json()
+    assert (again["status"], again["acknowledgedBy"]) == ("acknowledged", "Ada"), "again changes nothing"
+    await past(crew, town, came=1, until=crew.clock.advance(timedelta(hours=3)))
+    await look(crew)
+    assert (await program.get("/api/vendor/alerts")).json()["items"] == []
+    (over,) = (await program.get("/api/vendor/alerts?past=true&limit=1")).json()["items"]
+    assert (over["id"], over["status"]) == (alert["id"], "resolved")

@@ -203,5 +203,24 @@ async def test_a_session_ends_by_itself_and_everywhere_when_asked(
     assert last.path == "/sign-in?next=/bookings"
 
 
+async def test_a_session_goes_on_while_it_is_used_but_not_for_ever(
+    guest: Guest, desk: Desk, crew: Crew, town: Town, clock: MovableClock
+) -> None:
+    staff_id = await make_staff(desk.database, town.vendor, now=clock.read())
+    await sign_in(guest, crew, await crew.value("SELECT email FROM staff WHERE id = $1", staff_id))
+    screen = f"/vendor/stations/ST-{town.station}/screen/CN-{town.connectors[0]}/code"
+    for _ in range(8):  # the screen of a bay that renews itself
+        clock.advance(timedelta(hours=11))
+        await guest.open(screen)
+        assert guest.status == 200
+    await crew.execute("UPDATE session SET created_at = created_at - interval '90 days'")
+    clock.advance(timedelta(hours=11))
+    await guest.open(screen)
+    assert guest.status == 200, "what was granted stays"
+    clock.advance(timedelta(hours=2))
+    await guest.open(screen)
+    assert guest.path.startswith("/sign-in"), "but is not made longer any more"
+
+
 def _jar(guest: Guest) -> str:
     return "; ".join(f"{name}={value}" for name, value in guest.cookies.items())

@@ -110,8 +110,8 @@ def _code(url: str) -> Code:
 def _place(poster: Poster, spoken: PosterWords) -> Iterator[Shape]:
     size = _fitting(poster.label, 15.0, _INSIDE * 0.9)
     yield Words(_MIDDLE, 98.5, size, poster.label, _INK, bold=True)
-    station = _cut(poster.station, 4.4, _INSIDE, bold=True)
-    yield Words(_MIDDLE, 105.2, 4.4, station, _INK, bold=True)
+    size = max(_fitting(poster.station, 4.4, _INSIDE), 2.8)
+    yield Words(_MIDDLE, 105.2, size, _cut(poster.station, size, _INSIDE, bold=True), _INK, bold=True)
     yield Words(
         _MIDDLE, 110.0, 3.0, _cut(f"{poster.address} · {spoken.connector} {poster.connector_ref}", 3.0, _INSIDE), _QUIET
     )

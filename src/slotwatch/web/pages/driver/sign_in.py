@@ -16,10 +16,10 @@ from slotwatch.domain.errors import InvalidInput, SlotwatchError, TooManyCodes
 from slotwatch.domain.notices import Channel
 from slotwatch.domain.staff import StaffRole
 from slotwatch.locale.catalogues import best_language
-from slotwatch.storage.sessions import end_session
+from slotwatch.storage.sessions import LONGEST_STAY, end_session
 from slotwatch.usecases.addresses import prove_code, request_code
 from slotwatch.usecases.desk import Desk
-from slotwatch.usecases.sign_in import Opened, ProvenAddress, accounts_of, sign_in_driver, sign_in_staff
+from slotwatch.usecases.sign_in import ProvenAddress, accounts_of, sign_in_driver, sign_in_staff
 from slotwatch.web.contact import checked_email, checked_phone
 from slotwatch.web.contract import read_query
 from slotwatch.web.pages.forms import read_form
@@ -179,15 +179,15 @@ async def _open(request: PageRequest, asked: Asked, who: Literal["staff", "drive
     proven = ProvenAddress(asked.channel, asked.address)
     member, _ = await accounts_of(desk, proven)
     if who == "staff":
-        opened = await sign_in_staff(desk, proven)
+        token = await sign_in_staff(desk, proven)
         home = _home(member.role if member else None)
     else:
-        opened = await sign_in_driver(desk, proven)
+        token = await sign_in_driver(desk, proven)
         home = _home(None)
-    return await _signed_in(request, opened, asked.next or home)
+    return await _signed_in(request, token, asked.next or home)
 
 
-async def _signed_in(request: PageRequest, opened: Opened, target: str) -> Response[Any]:
+async def _signed_in(request: PageRequest, token: str, target: str) -> Response[Any]:
     """A new session always has a new token, and the one before it in this browser ends."""
     visitor: Visitor | None = request.scope.get("user")
     if visitor is not None:
@@ -195,7 +195,7 @@ async def _signed_in(request: PageRequest, opened: Opened, target: str) -> Respo
         async with desk.database.connection() as conn:
             await end_session(conn, visitor.session.token_hash)
     cookies = [
-        session_cookie(request, opened.token, max_age=int(opened.lasts.total_seconds())),
+        session_cookie(request, token, max_age=int(LONGEST_STAY.total_seconds())),
         _sign_in_cookie(request, "", max_age=0),
     ]
     return go(target, cookies=cookies)

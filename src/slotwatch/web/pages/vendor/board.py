@@ -152,7 +152,7 @@ async def _values(
 
 
 async def _read(desk: Desk, vendor_id: int, query: BoardQuery, only: Sequence[int] | None) -> _Read:
-    async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with desk.database.snapshot() as conn:
         mark = await current_mark(conn, now=desk.clock.fixed)
         now = await desk.clock.now(conn)
         since = start_of_window(now, query.hours) if query.at is None else in_utc(query.at, "at")

@@ -139,7 +139,7 @@ async def _page(
 
 
 async def _read(desk: Desk, visitor: Visitor, booking_id: int) -> _Story:
-    async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with desk.database.snapshot() as conn:
         booking = await own_booking(conn, visitor.staff, booking_id)
         view = await fetch_view(conn, booking_id, booking.driver_id, now=desk.clock.fixed)
         assert view is not None, "bookings are never deleted and never change hands"

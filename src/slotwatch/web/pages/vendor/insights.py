@@ -117,7 +117,7 @@ async def _read(request: PageRequest, query: InsightsQuery) -> _Read:
     desk: Desk = request.app.state.desk
     visitor: Visitor = request.scope["user"]
     station_id = None if query.station is None else parse_ref("ST", query.station)
-    async with desk.database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with desk.database.snapshot() as conn:
         now = await desk.clock.now(conn)
         zone = await calendar_zone(conn, visitor.vendor_id, station_id)
         period = period_of(query.period, now, zone, first=query.first, last=query.last)
