@@ -256,3 +256,36 @@ async def test_open_alerts_are_on_the_board_of_their_vendor(enter: Enter, crew: 
     assert 'href="/vendor/alerts"' in here.answers[-1].text
     assert "1 alert:" in words(page := await attendant.get("/vendor")) and "/vendor/alerts" not in page
     assert "No alerts." in await there.get("/vendor")
+
+
+MANY = """
+    WITH places AS (
+        INSERT INTO station (vendor_id, name, address, latitude, longitude, zone, created_at)
+        SELECT $1, 'Station ' || n, 'Quay', 0, 0, 'Europe/Vienna', $2 FROM generate_series(1, 50) AS n RETURNING id
+    ), plugs AS (
+        INSERT INTO connector (station_id, label, type, power_kw, price_per_hour, currency, created_at)
+        SELECT id, n, 'CCS', 50, 1250, 'EUR', $2 FROM places CROSS JOIN generate_series(1, 10) AS n
+        RETURNING id, station_id
+    )
+    INSERT INTO booking (id, vendor_id, station_id, connector_id, driver_id, state, step, due_at, check_in_opens_at,
+                         starts_at, grace_half_at, grace_ends_at, expires_at, ends_at, terms, amount, currency,
+                         payment_status, version, epoch, created_at, updated_at)
+    SELECT (random() * 1e17)::bigint, $1, station_id, id, $3, 'confirmed', 'start', t, t, t, t + interval '15 min',
+           t + interval '30 min', t + interval '31 min', t + interval '2 h', '{}', 1250, 'EUR', 'paid', 1, 0, $2, $2
+      FROM plugs CROSS JOIN generate_series(0, 5) AS n
+     CROSS JOIN LATERAL (SELECT $2::timestamptz + n * interval '2 h' + id % 60 * interval '1 min' AS t) AS at
+"""
+
+
+async def test_a_board_of_500_connectors_is_sent_in_150_kilobytes(enter: Enter, crew: Crew, town: Town) -> None:
+    await crew.execute(MANY, town.vendor, crew.clock.read(), town.driver.id)
+    person = await enter()
+    page = await person.get("/vendor?hours=24", encoding="gzip")
+    assert 100 < page.count('class="s confirmed"') < 3000 and page.count("Show its slots") > 0
+    loaded = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    for address in dict.fromkeys(loaded):
+        await person.get(address, encoding="gzip")
+    assert sum(int(answer.headers["content-length"]) for answer in person.answers) < 150_000
+    *_, last, _thamel = re.findall(r'<section class="station later" id="(ST-\d+)"', page)
+    part = await person.get(f"/vendor/board?hours=24&parts={last}")
+    assert part.count('class="s confirmed"') == 60, "what is further down is drawn when it is asked for"
