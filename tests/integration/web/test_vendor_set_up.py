@@ -178,6 +178,7 @@ CALLS: tuple[tuple[str, str, str, Any], ...] = (
 )
 WITHOUT_AN_ID: tuple[tuple[str, str, Any], ...] = (
     ("GET", "/api/vendor/dashboard/no-shows", None),
+    ("GET", "/api/vendor/dashboard/slot-monitoring/stream", None),
     ("GET", "/api/vendor/disputes", None),
     ("GET", "/api/vendor/stations", None),
     ("POST", "/api/vendor/stations", STATION),
