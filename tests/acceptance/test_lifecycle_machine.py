@@ -100,7 +100,7 @@ class Lifecycle(RuleBasedStateMachine):
         async with self.database.transaction() as conn:
             await conn.execute(
                 "TRUNCATE booking, transition, notice, delivery, attempt, evidence, ledger, dispute, outage, pulse,"
-                " heartbeat, audit_run, connector, station, vendor, driver RESTART IDENTITY"
+                " heartbeat, audit_run, connector, station, vendor, driver RESTART IDENTITY CASCADE"
             )
             await conn.execute("INSERT INTO vendor (name, created_at) VALUES ('Volt', $1)", NOON)
             await conn.execute(
