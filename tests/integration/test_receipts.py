@@ -137,7 +137,9 @@ async def test_a_bounce_suppresses_the_address_and_later_notices_take_the_other_
 ) -> None:
     booking = await crew.booked(town.driver, town.connectors[0], town.slot(starts_in=2 * HOUR))
     await crew.deliver()
-    gone = said("failed", "email", suppress=True, address="Mira@Example.org", error="550 <mira@example.org> is no such user")
+    gone = said(
+        "failed", "email", suppress=True, address="Mira@Example.org", error="550 <mira@example.org> is no such user"
+    )
     assert (await book.enter([gone])).suppressed == 1
     await crew.live_until(booking.timeline.starts_at - HOUR)
     assert await crew.deliveries(booking, "reminder") == {"email": "suppressed", "sms": "sent"}
