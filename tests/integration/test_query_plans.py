@@ -166,7 +166,9 @@ PLAYS: dict[str, Play] = {
     "engine/audit.sql": lambda conn: Auditor(sorted(USUAL_CHANNELS), CLOCK).run_once(conn),
     "engine/beat.sql": lambda conn: Heart("engine", _OneConnection(conn), CLOCK).beat(conn),
     "engine/clean.sql": lambda conn: Cleaner(CLOCK).run_once(conn),
-    "engine/digest.sql": lambda conn: Digest([Channel.EMAIL], no_shows_by_station).run_once(conn, NOON),
+    "engine/digest.sql": lambda conn: Digest(
+        _OneConnection(conn), CLOCK, [Channel.EMAIL], no_shows_by_station
+    ).run_once(NOON),
     "outbox/apply_receipts.sql": lambda conn: ReceiptBook(_OneConnection(conn), CLOCK, sorted(USUAL_CHANNELS)).apply(
         conn, [REPORT], waiting=100
     ),

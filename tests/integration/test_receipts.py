@@ -137,12 +137,14 @@ async def test_a_bounce_suppresses_the_address_and_later_notices_take_the_other_
 ) -> None:
     booking = await crew.booked(town.driver, town.connectors[0], town.slot(starts_in=2 * HOUR))
     await crew.deliver()
-    gone = said("failed", "email", suppress=True, address="Mira@Example.org", error="550 no such user")
+    gone = said(
+        "failed", "email", suppress=True, address="Mira@Example.org", error="550 <mira@example.org> is no such user"
+    )
     assert (await book.enter([gone])).suppressed == 1
     await crew.live_until(booking.timeline.starts_at - HOUR)
     assert await crew.deliveries(booking, "reminder") == {"email": "suppressed", "sms": "sent"}
     error = await crew.value("SELECT error FROM delivery WHERE state = 'suppressed'")
-    assert error == "email is no longer sent to this address: 550 no such user"
+    assert error == "email is no longer sent to this address: 550 the recipient is no such user"
 
 
 async def test_stop_ends_sms_until_start_and_an_old_stop_that_comes_again_does_not_count(

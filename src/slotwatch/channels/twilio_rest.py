@@ -32,7 +32,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from slotwatch.channels.channel import Accepted, Failed, Outcome, Refused, plain
+from slotwatch.channels.channel import Accepted, Failed, Outcome, Refused, naming_nobody, plain
 from slotwatch.channels.loopback import is_loopback
 from slotwatch.channels.retry_after import retry_after
 from slotwatch.channels.twilio_settings import TwilioSettings
@@ -130,7 +130,11 @@ class TwilioRest:
         """Ask for one message or call, within `timeout` seconds or the configured ones if those are fewer."""
         if self._client.is_closed:
             return Failed(f"the channel that sends by Twilio ({self._what}) is closed")
-        progress = _Try(allowed=min(timeout, self._settings.timeout_seconds))
+        outcome = await self._create(resource, form, key, min(timeout, self._settings.timeout_seconds))
+        return naming_nobody(outcome, form["To"].removeprefix("whatsapp:"))
+
+    async def _create(self, resource: str, form: dict[str, str], key: str, allowed: float) -> Outcome:
+        progress = _Try(allowed=allowed)
         deadline = asyncio.timeout(progress.allowed)
         try:
             async with deadline:

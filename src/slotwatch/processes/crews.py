@@ -51,6 +51,7 @@ async def hire_workers(place: Place) -> list[Part]:
         *(Part(f"{sender.channel} sender", sender.run) for sender in senders),
         Part("listener", listener.run),
         Part("watch", wiring.build_watch(settings, engine, clock).run),
+        Part("digest", wiring.build_digest(settings, engine, clock).run),
     ]
 
 
