@@ -1,13 +1,28 @@
 """What a vendor's pages do at their edges: what was interrupted, was changed by two at once, or is odd."""
 
-from datetime import timedelta
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
+import pytest
+
+from slotwatch.domain.errors import NotFound
 from slotwatch.domain.ids import ref
 from slotwatch.domain.lifecycle import State
+from slotwatch.domain.slot import Slot
+from slotwatch.domain.staff import StaffRole
+from slotwatch.storage.clock import MovableClock
+from slotwatch.usecases.check_in import check_in
+from slotwatch.usecases.dispute import dispute
+from slotwatch.usecases.vendor_bookings import Staff
+from slotwatch.usecases.vendor_disputes import Decision, resolve_dispute
 from tests.conftest import Town
+from tests.integration.web.conftest import Api, bearer
 from tests.integration.web.test_staff_pages import Somebody, no_show, owner, person, site
-from tests.support.crew import Crew
+from tests.support.crew import APP, Crew
 
 __all__ = ["no_show", "owner", "person", "site"]
 
@@ -40,3 +55,60 @@ async def test_a_reason_that_is_refused_leaves_all_as_it_was(owner: Somebody, cr
         assert (await owner.post(path, bookings="cancel", reason=reason)).status_code == 422
     assert await crew.value("SELECT count(removed_at) FROM station") == 0
     assert await crew.state(booking) == State.CONFIRMED
+
+
+async def test_what_was_undone_by_late_proof_is_closed_and_cannot_be_upheld(
+    owner: Somebody, crew: Crew, town: Town
+) -> None:
+    booking = await no_show(crew, town)
+    await dispute(crew.desk, town.driver.id, booking.id, "I was there.")
+    in_time = replace(crew.desk, clock=MovableClock(booking.timeline.grace_ends_at))
+    assert (await check_in(in_time, town.driver.id, booking.id, APP)).state is State.REINSTATED
+    path = f"/vendor/disputes/{booking.ref}"
+    page = await owner.get(path)
+    assert "Nothing is left but to close the dispute." in page and "Uphold the no-show" not in page
+    refused = await owner.post(path, decision="uphold", note="No.")
+    assert refused.status_code == 409 and "There is no no-show to uphold" in refused.text
+    told = await crew.value("SELECT count(*) FROM notice")
+    closed = await owner.post(path, decision="refund", note="")
+    assert closed.headers["location"] == "/vendor/disputes?done=closed"
+    assert "the money had gone back" in await owner.get(closed.headers["location"])
+    assert await crew.value("SELECT count(*) FROM notice") == told, "and the page does not say that one is"
+
+
+async def test_a_note_is_owed_by_programs_too_and_the_driver_reads_it(
+    api: Api, crew: Crew, town: Town, problem_of: Callable[[httpx.Response], tuple[int, str]]
+) -> None:
+    booking = await no_show(crew, town)
+    ours, made = api.as_caller(bearer("p", "vendor")), f"/api/users/bookings/{booking.ref}"
+    opened = await api.post(f"{made}/dispute", {"statement": "I was there."})
+    assert (opened.status_code, opened.json()["note"]) == (201, None)
+    path = f"/api/vendor/disputes/{booking.ref}/resolve"
+    for note in (None, "  "):
+        assert problem_of(await ours.post(path, {"decision": "uphold", "note": note})) == (422, "invalid_input")
+    assert await crew.value("SELECT count(decided_at) FROM dispute") == 0
+    assert (await ours.post(path, {"decision": "uphold", "note": "The camera says so."})).status_code == 200
+    assert (await api.get(f"{made}/evidence")).json()["dispute"]["note"] == "The camera says so."
+
+
+async def test_a_strangers_vendor_decides_nothing_and_waits_for_no_lock(crew: Crew, town: Town) -> None:
+    booking = await no_show(crew, town)
+    await dispute(crew.desk, town.driver.id, booking.id, "I was there.")
+    rival = Staff(town.vendor + 1, "r")
+    async with crew.desk.database.transaction() as conn:
+        await conn.execute("SELECT FROM booking WHERE id = $1 FOR UPDATE", booking.id)
+        with pytest.raises(NotFound):
+            await asyncio.wait_for(resolve_dispute(crew.desk, rival, booking.id, Decision.REFUND, None), 1)
+
+
+async def test_times_of_a_story_say_which_of_two_equal_hours_is_meant(owner: Somebody, crew: Crew, town: Town) -> None:
+    await crew.execute("UPDATE station SET zone = 'Europe/Vienna'")
+    crew.clock.move_to(datetime(2026, 10, 24, 22, tzinfo=UTC))
+    manager = await person(owner.client, crew.desk.database, town.vendor, crew.clock, StaffRole.MANAGER)
+    booking = await crew.booked(
+        town.driver,
+        town.connectors[0],
+        Slot(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)),
+    )
+    page = await manager.get(f"/vendor/bookings/{booking.ref}")
+    assert "25 Oct, 02:30:00 CEST to 25 Oct, 02:30:00 CET" in page
