@@ -1,6 +1,7 @@
 """What a vendor's pages do at their edges: what was interrupted, was changed by two at once, or is odd."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from slotwatch.usecases.check_in import check_in
 from slotwatch.usecases.dispute import dispute
 from slotwatch.usecases.vendor_bookings import Staff
 from slotwatch.usecases.vendor_disputes import Decision, resolve_dispute
+from slotwatch.usecases.vendors import read_profile, set_alert_rules, set_profile
 from tests.conftest import Town
 from tests.integration.web.conftest import Api, bearer
 from tests.integration.web.test_staff_pages import Somebody, no_show, owner, person, site
@@ -112,3 +114,29 @@ async def test_times_of_a_story_say_which_of_two_equal_hours_is_meant(owner: Som
     )
     page = await manager.get(f"/vendor/bookings/{booking.ref}")
     assert "25 Oct, 02:30:00 CEST to 25 Oct, 02:30:00 CET" in page
+
+
+async def test_terms_of_many_lines_are_shown_and_saved_with_all_of_them(
+    owner: Somebody, crew: Crew, town: Town
+) -> None:
+    tiers = [{"untilMinutesBefore": 60 * (9 - n), "percent": 90 - 10 * n} for n in range(8)]
+    await crew.execute("UPDATE vendor SET terms = $1", {"cancelRefund": tiers})
+    page = await owner.get("/vendor/terms")
+    assert 'name="percent-7" value="20"' in page and 'name="percent-8" value=""' in page, "and room for one more"
+    form = dict(re.findall(r'name="((?:hours|percent)-\d+)" value="([^"]*)"', page))
+    form |= {"gracePeriodMinutes": "30", "earlyCheckInMinutes": "15", "reminderMinutes": "60"}
+    assert (await owner.post("/vendor/terms", **form)).status_code == 303
+    assert (await crew.value("SELECT terms FROM vendor WHERE id = $1", town.vendor))["cancelRefund"] == tiers
+    form |= {"hours-8": "0.5", "percent-8": "much"}
+    assert 'name="percent-8" value="much"' in (await owner.post("/vendor/terms", **form)).text
+
+
+async def test_profile_and_rules_saved_at_once_are_both_kept(crew: Crew, town: Town) -> None:
+    seen = await read_profile(crew.desk, town.vendor)  # what the first page showed
+    rules = replace(seen.rules, no_show_days=7)
+    await set_alert_rules(crew.desk, town.vendor, rules)
+    await set_profile(crew.desk, replace(seen, name="Volt AG"))
+    now = await read_profile(crew.desk, town.vendor)
+    assert (now.name, now.rules) == ("Volt AG", rules)
+    with pytest.raises(NotFound):
+        await set_alert_rules(crew.desk, 404, rules)
