@@ -34,7 +34,8 @@ class DeliveryView:
 
 @dataclass(frozen=True)
 class BookingView:
-    """A booking at the instant `now`; `deliveries` from the oldest notice to the newest."""
+    """A booking at the instant `now`, with the grace that our own outages still owe its driver; `deliveries` from the
+    oldest notice to the newest."""
 
     booking: Booking
     station_name: str
@@ -113,8 +114,9 @@ async def history(conn: Connection, booking_id: int) -> list[TransitionView]:
 
 
 def _view(row: Any) -> BookingView:
+    booking, owed_until = booking_from_row(row), row["owed_until"]
     return BookingView(
-        booking=booking_from_row(row),
+        booking=booking if owed_until is None else booking.with_grace_until(owed_until),
         station_name=row["station_name"],
         connector_label=row["label"],
         zone=ZoneInfo(row["zone"]),
