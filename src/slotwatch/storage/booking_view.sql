@@ -10,6 +10,9 @@ SELECT b.*, s.name AS station_name, s.zone, c.label, coalesce(:now::timestamptz,
             b.starts_at, b.ends_at,
             least(make_interval(mins => (b.terms ->> 'gracePeriodMinutes')::int), b.ends_at - b.starts_at),
             coalesce(:now::timestamptz, clock_timestamp())) END AS owed_until,
+       CASE WHEN b.payment_status IN ('refunded', 'partly_refunded') THEN coalesce((
+            SELECT g.amount FROM ledger AS g WHERE g.booking_id = b.id AND g.entry = 'refunded'), 0) ELSE 0
+       END AS refunded,
        told.kinds, told.channels, told.states AS delivery_states, told.attempts, told.sent_ats
   FROM b
   JOIN station AS s ON s.id = b.station_id

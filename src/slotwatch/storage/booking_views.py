@@ -35,7 +35,7 @@ class DeliveryView:
 @dataclass(frozen=True)
 class BookingView:
     """A booking at the instant `now`, with the grace that our own outages still owe its driver; `deliveries` from the
-    oldest notice to the newest."""
+    oldest notice to the newest; `refunded` is what the ledger gave back."""
 
     booking: Booking
     station_name: str
@@ -43,6 +43,7 @@ class BookingView:
     zone: ZoneInfo
     now: datetime
     deliveries: tuple[DeliveryView, ...]
+    refunded: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def _view(row: Any) -> BookingView:
         zone=ZoneInfo(row["zone"]),
         now=row["now"],
         deliveries=_deliveries(row),
+        refunded=row["refunded"],
     )
 
 
