@@ -14,6 +14,7 @@ from slotwatch.usecases.pay import pay
 from tests.conftest import NOON, Town
 from tests.support.crew import Crew
 from tests.support.provider import down
+from tests.support.signed_in import driver_cookie
 
 pytestmark = pytest.mark.any_postgres
 
@@ -122,6 +123,17 @@ async def test_old_rows_go_after_their_time(crew: Crew, town: Town) -> None:
     report = await _clean(crew)
     assert (report.keys, report.letters, report.audits) == (1, 1, 1)
     assert await crew.value("SELECT count(*) FROM heartbeat") == 0
+
+
+async def test_a_session_goes_a_day_after_its_end(crew: Crew, town: Town) -> None:
+    await driver_cookie(crew.desk.database, town.driver.id, now=crew.clock.read())
+    crew.clock.advance(31 * 24 * HOUR + SECOND)
+    await _clean(crew)
+    assert await crew.value("SELECT count(*) FROM session") == 0
+    await driver_cookie(crew.desk.database, town.driver.id, now=crew.clock.read())
+    crew.clock.advance(29 * 24 * HOUR)
+    await _clean(crew)
+    assert await crew.value("SELECT count(*) FROM session") == 1
 
 
 async def test_two_cleaners_at_once_do_it_once(crew: Crew) -> None:

@@ -1,5 +1,6 @@
 """Push to a driver's browsers and webhooks to the operator's own app, as notices use them."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -153,6 +154,15 @@ async def test_each_notice_about_a_booking_goes_to_the_app_with_facts_and_no_per
     for secret in (town.driver.email, town.driver.phone, town.driver.name):
         assert str(secret) not in repr((message.facts, message.text, message.subject))
     await crew.assert_sound()
+
+
+async def test_one_browser_moved_between_drivers_at_once_is_one_drivers_in_the_end(desk: Desk, town: Town) -> None:
+    crew, _ = with_channel(desk, Channel.PUSH)
+    found = json.loads(subscription("https://push.example/shared"))
+    drivers = [town.driver.id, town.stranger.id] * 6
+    await asyncio.gather(*(keep_browser(desk, driver_id, found, push=push_settings()) for driver_id in drivers))
+    (row,) = await crew.rows("SELECT driver_id, gone_at FROM push_subscription")
+    assert row["driver_id"] in drivers and row["gone_at"] is None
 
 
 async def test_the_apps_name_for_who_came_by_a_page_tells_no_address(desk: Desk, town: Town) -> None:

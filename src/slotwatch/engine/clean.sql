@@ -29,6 +29,8 @@ WITH clock AS MATERIALIZED (
     DELETE FROM heartbeat USING clock WHERE beat_at < clock.now - interval '1 hour' RETURNING instance
 ), audits AS (
     DELETE FROM audit_run USING clock WHERE at < clock.now - interval '7 days' RETURNING id
+), sessions AS (
+    DELETE FROM session USING clock WHERE ends_at < clock.now - interval '1 day'
 ), stale AS (  -- a change of the board is kept from one cleaning to the next but one
     DELETE FROM board_change WHERE stale
 ), ageing AS (

@@ -51,7 +51,10 @@ _STAFF = Statement(
     "SELECT s.id, s.vendor_id, s.role, s.name, v.name AS vendor_name FROM staff AS s"
     " LEFT JOIN vendor AS v ON v.id = s.vendor_id WHERE lower(s.email) = lower(:email) AND s.removed_at IS NULL"
 )
-_END_SESSIONS = Statement("DELETE FROM session WHERE driver_id = :driver_id")
+_END_SESSIONS = Statement(
+    "WITH browsers AS (DELETE FROM push_subscription WHERE driver_id = :driver_id)"
+    " DELETE FROM session WHERE driver_id = :driver_id"
+)
 
 
 @dataclass(frozen=True)
@@ -110,5 +113,5 @@ async def staff_with(conn: Connection, email: str) -> StaffMember | None:
 
 
 async def end_sessions_of_driver(conn: Connection, driver_id: int) -> None:
-    """Sign a driver out everywhere."""
+    """Sign a driver out everywhere; no browser is told by push any more, for one of them may be in other hands."""
     await _END_SESSIONS.execute(conn, driver_id=driver_id)

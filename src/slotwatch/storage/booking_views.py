@@ -48,7 +48,8 @@ class DeliveryView:
 
 @dataclass(frozen=True)
 class BookingView:
-    """A booking at the instant `now`; `deliveries` from the oldest notice to the newest."""
+    """A booking at the instant `now`, with the grace that our own outages still owe its driver; `deliveries` from the
+    oldest notice to the newest; `refunded` is what the ledger gave back."""
 
     booking: Booking
     station_name: str
@@ -56,6 +57,7 @@ class BookingView:
     zone: ZoneInfo
     now: datetime
     deliveries: tuple[DeliveryView, ...]
+    refunded: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,13 +162,15 @@ async def notices_of(conn: Connection, booking_id: int) -> list[NoticeView]:
 
 
 def _view(row: Any) -> BookingView:
+    booking, owed_until = booking_from_row(row), row["owed_until"]
     return BookingView(
-        booking=booking_from_row(row),
+        booking=booking if owed_until is None else booking.with_grace_until(owed_until),
         station_name=row["station_name"],
         connector_label=row["label"],
         zone=ZoneInfo(row["zone"]),
         now=row["now"],
         deliveries=_deliveries(row),
+        refunded=row["refunded"],
     )
 
 

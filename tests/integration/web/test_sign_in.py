@@ -1,6 +1,7 @@
 """Signing in by a code: whoever proves an address gets its account, and nobody learns whose address is known."""
 
 import asyncio
+import json
 import re
 from datetime import timedelta
 
@@ -10,9 +11,11 @@ import pytest
 from slotwatch.domain.notices import Channel
 from slotwatch.domain.staff import StaffRole
 from slotwatch.storage.clock import MovableClock
+from slotwatch.usecases.browsers import keep_browser
 from slotwatch.usecases.desk import Desk
 from slotwatch.usecases.sign_in import ProvenAddress, sign_in_driver
 from tests.conftest import Town
+from tests.integration.channels.rigs_http import push_settings, subscription
 from tests.support.crew import Crew
 from tests.support.forms import PERSON, Guest
 from tests.support.signed_in import driver_cookie, make_staff
@@ -56,7 +59,13 @@ async def test_a_new_driver_signs_in_and_out_and_in_again_to_the_same_account(gu
 async def test_a_phone_number_signs_in_too_however_it_is_typed(guest: Guest, crew: Crew) -> None:
     await sign_in(guest, crew, "+43 660 123-4567")
     row = (await crew.rows("SELECT subject, phone FROM driver ORDER BY id DESC LIMIT 1"))[0]
+    assert guest.path == "/bookings"
     assert row["phone"] == "+436601234567" and "43660" not in row["subject"]
+
+
+async def test_who_waits_for_an_sms_that_stop_keeps_away_is_told_another_way(guest: Guest) -> None:
+    assert "sign in by e-mail" in await ask(guest, "+436601234567")
+    assert "sign in by e-mail" not in await ask(guest, "nina@example.org")
 
 
 async def test_two_browsers_that_prove_a_new_address_at_once_get_one_account(guest: Guest, crew: Crew) -> None:
@@ -226,7 +235,7 @@ async def test_signing_in_leads_back_to_the_page_that_asked(guest: Guest, crew: 
 
 
 async def test_a_form_from_another_site_is_refused(guest: Guest, crew: Crew, town: Town) -> None:
-    foreign = [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}]
+    foreign: list[dict[str, str]] = [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {}]
     for headers in foreign:
         answer = await guest.client.post("/sign-in", data={"address": "x@example.org"}, headers=headers)
         assert answer.status_code == 403
@@ -245,8 +254,11 @@ async def test_a_session_ends_by_itself_and_everywhere_when_asked(
     here, there = [
         Guest(guest.client, await driver_cookie(desk.database, town.driver.id, now=clock.read())) for _ in range(2)
     ]
+    browser = json.loads(subscription("https://push.example/lost-phone"))
+    await keep_browser(desk, town.driver.id, browser, push=push_settings())
     await here.open("/settings")
     await here.send("/settings/sign-out-everywhere")
+    assert await crew.value("SELECT count(*) FROM push_subscription") == 0, "a lost phone is told nothing more"
     await there.open("/settings")
     assert (here.path, there.path) == ("/sign-in", "/sign-in?next=/settings")
     last = Guest(guest.client, await driver_cookie(desk.database, town.driver.id, now=clock.read()))

@@ -312,7 +312,10 @@ async def _attempt(request: ApiRequest, asked: CheckInRequest) -> CheckInAttempt
     where = asked.location
     location = None if where is None else (where.latitude, where.longitude)
     accuracy = None if where is None else where.accuracy
-    attempt = CheckInAttempt(asked.method, location=location, accuracy=accuracy)
+    if asked.method is CheckInMethod.VENDOR:
+        raise FieldsRefused(FieldError("method", "only the station's staff check in like that"))
+    via = "the app says so" if asked.method is CheckInMethod.CHARGER else None
+    attempt = CheckInAttempt(asked.method, location=location, accuracy=accuracy, via=via)
     if asked.method is not CheckInMethod.QR:
         return attempt
     link = urlsplit(asked.qr_token or "")
