@@ -78,7 +78,7 @@ install_node_packages() { # what the pages load, and test servers; slotwatch run
 place_page_files() { # third-party files that browsers load: installed, never committed
     target=src/slotwatch/web/static/third_party
     mkdir -p "$target"
-    for file in @picocss/pico/css/pico.min.css htmx.org/dist/htmx.min.js htmx.org/dist/ext/hx-sse.min.js \
+    for file in @picocss/pico/css/pico.min.css htmx.org/dist/htmx.min.js \
         uplot/dist/uPlot.iife.min.js uplot/dist/uPlot.min.css; do
         cp "node_modules/$file" "$target/"
     done

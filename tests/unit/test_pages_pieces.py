@@ -11,12 +11,16 @@ from hypothesis import strategies as st
 
 from slotwatch.domain.ids import ConnectorId
 from slotwatch.domain.lifecycle import State
+from slotwatch.domain.money import Money
 from slotwatch.domain.slot import Slot
+from slotwatch.domain.terms import Terms
 from slotwatch.domain.timeline import Timeline
+from slotwatch.locale.catalogues import language
 from slotwatch.storage.booking_views import BookingView
 from slotwatch.usecases.rotating_codes import RotatingCodes
 from slotwatch.usecases.scan import Finding, choose
 from slotwatch.web.pages.driver.map_sketch import HEIGHT, WIDTH, Spot, draw
+from slotwatch.web.pages.vendor.terms_preview import preview_terms
 from slotwatch.web.sealed import Seals
 from tests.unit.bookings import START, a_booking
 
@@ -90,3 +94,15 @@ def test_a_scan_means_the_booking_that_helps_most() -> None:
     lost = view(State.EXPIRED, starts_in=-timedelta(hours=1))
     assert choose([soon, lost], 1, START) == (Finding.TOO_LATE, lost), "the nearest in time"
     assert choose([view(State.CANCELLED), view(State.COMPLETED)], 1, START) == (Finding.NO_BOOKING, None)
+
+
+@pytest.mark.parametrize(
+    ("slot_on", "a_day_before"),
+    [(29, "Sat 28 Mar, 17:00 CET"), (25, "Sat 24 Oct, 19:00 CEST")],
+    ids=["spring", "autumn"],
+)
+def test_terms_are_shown_by_hours_that_pass_over_a_change_of_clocks(slot_on: int, a_day_before: str) -> None:
+    now = datetime(2026, 3 if slot_on == 29 else 10, slot_on - 3, 12, tzinfo=UTC)
+    shown = preview_terms(Terms(), language("en"), now=now, zone=ZoneInfo("Europe/Vienna"), price=Money(1250, "EUR"))
+    assert "18:00" in shown.slot
+    assert (shown.examples[0].when, shown.examples[0].percent) == (a_day_before, "100%")

@@ -72,7 +72,7 @@ def hire_web(place: Place, desk: Desk, listener: Listener, town: TownGuide | Non
     heart = wiring.build_heart("api", desk.database, place.clock)
     watch = wiring.build_watch(place.settings, desk.database, place.clock)  # so that a silent engine is seen
     return [
-        Part("web", HttpServer(app, listener).run),
+        Part("web", HttpServer(app, listener, trusted_proxies=place.settings.web.trusted_proxies).run),
         Part("heartbeat", heart.run),
         Part("watch of the web", watch.run),
     ]

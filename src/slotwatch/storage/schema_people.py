@@ -68,6 +68,8 @@ session = Table(
     CheckConstraint("(driver_id IS NULL) <> (staff_id IS NULL)", name="person"),
 )
 Index("session_ends_idx", session.c.ends_at)
+Index("session_driver_idx", session.c.driver_id, postgresql_where=text("driver_id IS NOT NULL"))
+Index("session_staff_idx", session.c.staff_id, postgresql_where=text("staff_id IS NOT NULL"))
 
 sign_in_code = Table(
     "sign_in_code",
@@ -80,6 +82,7 @@ sign_in_code = Table(
     at_column("created_at"),
     at_column("ends_at"),
     at_column("used_at", nullable=True),
+    at_column("spent_at", nullable=True),  # when it opened a session
     Column("caller", Text),  # a keyed hash of where the request came from
     CheckConstraint("channel IN ('email', 'sms')", name="channel"),
 )

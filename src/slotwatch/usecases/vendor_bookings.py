@@ -11,7 +11,15 @@ from slotwatch.storage.statements import Connection, Statement
 from slotwatch.usecases.check_in import CheckInAttempt, check_in
 from slotwatch.usecases.desk import Desk, write
 
-__all__ = ["Staff", "VendorView", "cancel_for_vendor", "check_in_by_staff", "own_booking", "see_booking"]
+__all__ = [
+    "Staff",
+    "VendorView",
+    "cancel_for_vendor",
+    "check_in_by_staff",
+    "checked_reason",
+    "own_booking",
+    "see_booking",
+]
 
 _DRIVER = Statement("SELECT name FROM driver WHERE id = :id")
 _TRIES = 4
@@ -61,9 +69,7 @@ async def check_in_by_staff(desk: Desk, staff: Staff, booking_id: int) -> Bookin
 
 async def cancel_for_vendor(desk: Desk, staff: Staff, booking_id: int, reason: str) -> Booking:
     """The booking as it is now, all of its money given back. Raises NotFound, InvalidInput or NotCancellable."""
-    reason = reason.strip()
-    if not 0 < len(reason) <= _LONGEST_REASON:
-        raise InvalidInput(f"Say why, in at most {_LONGEST_REASON} characters: the driver is told.")
+    reason = checked_reason(reason)
     async with desk.database.connection() as conn:
         now = await desk.clock.now(conn)
         for _ in range(_TRIES):
@@ -72,6 +78,14 @@ async def cancel_for_vendor(desk: Desk, staff: Staff, booking_id: int, reason: s
             if await write(desk, conn, move, actor=staff.actor, reason=reason):
                 return move.after
     raise Conflict("This booking changes too fast. Try again.")
+
+
+def checked_reason(reason: str) -> str:
+    """What a driver is told on a cancel, without blanks around it. Raises InvalidInput."""
+    reason = reason.strip()
+    if not 0 < len(reason) <= _LONGEST_REASON:
+        raise InvalidInput(f"Say why, in at most {_LONGEST_REASON} characters: the driver is told.")
+    return reason
 
 
 async def own_booking(conn: Connection, staff: Staff, booking_id: int) -> Booking:

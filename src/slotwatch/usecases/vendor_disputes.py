@@ -28,7 +28,7 @@ _LIST = Statement(
     " ORDER BY d.opened_at DESC, d.booking_id DESC LIMIT :limit"
 )
 _FIND = Statement(f"{_COLUMNS} WHERE b.vendor_id = :vendor_id AND d.booking_id = :id")
-_LOCK_BOOKING = Statement("SELECT id FROM booking WHERE id = :id FOR NO KEY UPDATE")
+_LOCK_BOOKING = Statement("SELECT id FROM booking WHERE id = :id AND vendor_id = :vendor_id FOR NO KEY UPDATE")
 _LOCK = Statement("SELECT decision FROM dispute WHERE booking_id = :id FOR UPDATE")
 _DECIDE = Statement(
     "UPDATE dispute SET decision = :decision, note = :note, decided_at = :now, decided_by = :actor"
@@ -101,16 +101,14 @@ async def resolve_dispute(desk: Desk, staff: Staff, booking_id: int, decision: D
     """The dispute as decided; the same decision again changes nothing.
 
     A refund voids the no-show and pays everything back, unless that happened already; either way the driver is told, in
-    the same transaction. Raises NotFound, InvalidInput,
-    or Conflict where it was decided the other way.
+    the same transaction. Raises NotFound, InvalidInput, or Conflict where it was decided the other way, or there is no
+    no-show any more that could be upheld.
     """
-    note = (note or "").strip() or None
-    if note is not None and len(note) > _LONGEST_NOTE:
-        raise InvalidInput(f"The note has at most {_LONGEST_NOTE} characters.")
+    note = _checked_note(decision, note)
     async with desk.database.transaction() as conn:
         now = await desk.clock.now(conn)
         # Locked: the cleaner makes a forfeit final without a new version, and the money must leave the right account.
-        await _LOCK_BOOKING.fetchrow(conn, id=booking_id)
+        await _LOCK_BOOKING.fetchrow(conn, id=booking_id, vendor_id=staff.vendor_id)
         booking = await own_booking(conn, staff, booking_id)
         decided = await _LOCK.fetchrow(conn, id=booking_id)
         if decided is None:
@@ -118,10 +116,23 @@ async def resolve_dispute(desk: Desk, staff: Staff, booking_id: int, decision: D
         if decided["decision"] not in (None, decision):
             raise Conflict(f"This dispute was decided already: {decided['decision']}.")
         if decided["decision"] is None:
+            if decision is Decision.UPHOLD and booking.state is not State.EXPIRED:
+                raise Conflict(
+                    "There is no no-show to uphold: it was undone, the money went back, the driver was told."
+                )
             await _DECIDE.execute(conn, id=booking_id, decision=decision, note=note, now=now, actor=staff.actor)
             if booking.state is State.EXPIRED:  # else late proof came first, and the driver was told
                 await _carry_out(desk, conn, booking, decision, _Word(staff.actor, note, now))
     return await find_own_dispute(desk, staff, booking_id)
+
+
+def _checked_note(decision: Decision, note: str | None) -> str | None:
+    note = (note or "").strip() or None
+    if note is None and decision is Decision.UPHOLD:
+        raise InvalidInput("Say why in the note: the driver reads it.")
+    if note is not None and len(note) > _LONGEST_NOTE:
+        raise InvalidInput(f"The note has at most {_LONGEST_NOTE} characters.")
+    return note
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,16 @@ from slotwatch.locale.catalogues import LANGUAGES
 from slotwatch.storage.statements import Connection, Statement
 from slotwatch.usecases.desk import Desk
 
-__all__ = ["Vendor", "VendorProfile", "add_vendor", "insert_vendor", "list_vendors", "read_profile", "set_profile"]
+__all__ = [
+    "Vendor",
+    "VendorProfile",
+    "add_vendor",
+    "insert_vendor",
+    "list_vendors",
+    "read_profile",
+    "set_alert_rules",
+    "set_profile",
+]
 
 _PROFILE = "id, name, language, email, spend_cap, alert_rules"
 _ADD = Statement(
@@ -24,10 +33,12 @@ _LIST = Statement(
     " FROM vendor AS v WHERE v.id > :after ORDER BY v.id LIMIT :limit"
 )
 _READ = Statement(f"SELECT {_PROFILE} FROM vendor WHERE id = :id")  # noqa: S608  # names only
+# Two forms of one page, each with columns of its own: who saves one takes nothing back that was saved in the other.
 _SET = Statement(
-    "UPDATE vendor SET name = :name, language = :language, email = :email, spend_cap = :spend_cap,"  # noqa: S608
-    f" alert_rules = :alert_rules WHERE id = :id RETURNING {_PROFILE}"
+    "UPDATE vendor SET name = :name, language = :language, email = :email, spend_cap = :spend_cap"  # noqa: S608
+    f" WHERE id = :id RETURNING {_PROFILE}"
 )
+_SET_RULES = Statement("UPDATE vendor SET alert_rules = :alert_rules WHERE id = :id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +93,10 @@ async def read_profile(desk: Desk, vendor_id: int) -> VendorProfile:
 
 
 async def set_profile(desk: Desk, profile: VendorProfile) -> VendorProfile:
-    """The profile as it is now. Name and address were checked by the caller. Raises NotFound or InvalidInput."""
+    """The profile as it is now; its rules stay as they are stored. Name and address were checked by the caller.
+
+    Raises NotFound or InvalidInput.
+    """
     _check_language(profile.language)
     if profile.spend_cap is not None and not 0 <= profile.spend_cap <= 1_000_000_000:
         raise InvalidInput("The cap on a day's messages is an amount from 0 on.")
@@ -95,9 +109,15 @@ async def set_profile(desk: Desk, profile: VendorProfile) -> VendorProfile:
                 language=profile.language,
                 email=profile.email,
                 spend_cap=profile.spend_cap,
-                alert_rules=profile.rules.as_dict(),
             )
         )
+
+
+async def set_alert_rules(desk: Desk, vendor_id: int, rules: AlertRules) -> None:
+    """When the vendor is alerted from now on. Raises NotFound."""
+    async with desk.database.connection() as conn:
+        if not await _SET_RULES.execute(conn, id=vendor_id, alert_rules=rules.as_dict()):
+            raise NotFound
 
 
 def _check_language(code: str) -> None:

@@ -66,7 +66,7 @@ async def test_a_refund_voids_the_no_show_and_pays_back_from_wherever_the_money_
     decided = await answer_of(board.post(path, {"decision": "refund", "note": "The camera agrees."}))
     assert (decided["decision"], decided["note"], decided["status"]) == ("refund", "The camera agrees.", "voided")
     assert await answer_of(board.post(path, {"decision": "refund"})) == decided, "again changes nothing"
-    assert problem_of(await board.post(path, {"decision": "uphold"})) == (409, "conflict")
+    assert problem_of(await board.post(path, {"decision": "uphold", "note": "No."})) == (409, "conflict")
     seen = await answer_of(paying.get(f"/api/users/bookings/{booking}"))
     assert (seen["status"], seen["endReason"], seen["paymentStatus"]) == ("voided", "dispute_won", "refunded")
     async with database.connection() as conn:
@@ -85,7 +85,9 @@ async def test_an_upheld_no_show_stays_one_and_its_money_becomes_final(
         await Cleaner(desk.clock).run_once(conn)
         assert await conn.fetchval("SELECT payment_status FROM booking") == "forfeit_held", "the dispute is open"
     board = paying.as_caller(staff(paying.town.vendor))
-    decided = await answer_of(board.post(f"/api/vendor/disputes/{booking}/resolve", {"decision": "uphold"}))
+    decided = await answer_of(
+        board.post(f"/api/vendor/disputes/{booking}/resolve", {"decision": "uphold", "note": "No."})
+    )
     assert (decided["decision"], decided["status"]) == ("uphold", "expired")
     assert (await answer_of(board.get("/api/vendor/disputes?status=decided")))["items"] == [decided]
     async with database.connection() as conn:
@@ -169,7 +171,7 @@ CALLS: tuple[tuple[str, str, str, Any], ...] = (
     ("GET", "/api/vendor/bookings/{booking_id:str}", "", None),
     ("POST", "/api/vendor/bookings/{booking_id:str}/checkin", "", None),
     ("POST", "/api/vendor/bookings/{booking_id:str}/cancel", "", {"reason": "Flooded."}),
-    ("POST", "/api/vendor/disputes/{dispute_id:str}/resolve", "", {"decision": "uphold"}),
+    ("POST", "/api/vendor/disputes/{dispute_id:str}/resolve", "", {"decision": "uphold", "note": "No."}),
     ("GET", "/api/vendor/stations/{station_id:str}", "", None),
     ("PATCH", "/api/vendor/stations/{station_id:str}", "", {"name": "Mine"}),
     ("POST", "/api/vendor/stations/{station_id:str}/connectors", "", CONNECTOR),

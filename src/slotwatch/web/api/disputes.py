@@ -272,6 +272,7 @@ def _dispute_json(booking_id: int, row: dict[str, Any]) -> DisputeOut:
         statement=row["statement"],
         opened_at=row["opened_at"],
         decision=row["decision"],
+        note=row["note"],
         decided_at=row["decided_at"],
     )
 

@@ -220,4 +220,5 @@ class DisputeOut(Out):
     statement: str
     opened_at: datetime
     decision: str | None
+    note: str | None
     decided_at: datetime | None

@@ -175,7 +175,8 @@ async def show_disputes(request: ApiRequest) -> Response[bytes]:
             _TAG,
             body=ResolveRequest,
             errors=(errors.NotFound, errors.Conflict),
-            description="A refund voids the no-show. The same decision again changes nothing.",
+            description="A refund voids the no-show; to uphold it needs a note, which the driver reads. The same"
+            " decision again changes nothing.",
         )
     ),
 )

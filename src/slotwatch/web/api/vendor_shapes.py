@@ -167,7 +167,7 @@ class StaffCancelRequest(In):
 
 
 class ResolveRequest(In):
-    """`uphold`: it was a no-show. `refund`: the no-show is voided and all of the money goes back."""
+    """`uphold`: it was a no-show; the note says why. `refund`: the no-show is voided and all of the money goes back."""
 
     decision: Decision
     note: Text | None = None

@@ -10,6 +10,7 @@ from slotwatch.analytics.board import Board, BoardConnector, BoardSlot, BoardSta
 from slotwatch.analytics.scope import Period
 from slotwatch.domain.ids import ref
 from slotwatch.domain.lifecycle import FINAL_STATES, State
+from slotwatch.web.pages.station_times import StationTimes
 
 __all__ = [
     "MARKS",
@@ -270,7 +271,7 @@ def _row(slot: BoardSlot, station: BoardStation, connector: BoardConnector) -> R
 def _deadline(slot: BoardSlot, zone: ZoneInfo) -> str:
     if slot.state is not State.GRACE:
         return ""
-    return f"until {slot.grace_ends_at.astimezone(zone):%H:%M}"
+    return f"until {StationTimes(zone).time(slot.grace_ends_at)}"
 
 
 def _times(slot: BoardSlot, zone: ZoneInfo) -> str:

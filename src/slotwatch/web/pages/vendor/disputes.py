@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from slotwatch.domain.errors import Conflict, InvalidInput
 from slotwatch.domain.ids import booking_ref, parse_booking_ref
+from slotwatch.domain.lifecycle import State
 from slotwatch.domain.money import Money
 from slotwatch.locale.catalogues import language
 from slotwatch.outbox.money_words import amount_words
@@ -31,8 +32,9 @@ __all__ = ["DISPUTE_PAGES"]
 _ONE = "/vendor/disputes/{booking_id:str}"
 _MOST = 200
 _SAID = {
-    "uphold": "The no-show stands. The driver is told, with your note.",
-    "refund": "The money goes back, and the driver is told.",
+    "uphold": "The no-show stands. The driver reads your note beside the booking, and in a message if one can be sent.",
+    "refund": "The no-show is undone: the money goes back, and the driver is told if a message can be sent.",
+    "closed": "Closed. The no-show had been undone before, and the money had gone back: no further message is sent.",
 }
 
 
@@ -62,15 +64,13 @@ async def decide_dispute(request: PageRequest, booking_id: FromPath[str]) -> Res
     if filled["decision"] not in list(Decision):
         return await _page(request, booking_id, note=filled["note"], refusal="Choose one of the two.", status=422)
     decision = Decision(filled["decision"])
-    if decision is Decision.UPHOLD and not filled["note"]:
-        refusal = "Say why in the note: the driver reads it."
-        return await _page(request, booking_id, refusal=refusal, status=422)
     try:
-        await resolve_dispute(desk_of(request), visitor.staff, number, decision, filled["note"])
+        dispute = await resolve_dispute(desk_of(request), visitor.staff, number, decision, filled["note"])
     except (Conflict, InvalidInput) as error:
         status = 422 if isinstance(error, InvalidInput) else 409
         return await _page(request, booking_id, note=filled["note"], refusal=error.message, status=status)
-    return go(f"/vendor/disputes?done={decision}")
+    was_undone = decision is Decision.REFUND and dispute.state is not State.VOIDED
+    return go(f"/vendor/disputes?done={'closed' if was_undone else decision}")
 
 
 async def _page(

@@ -21,6 +21,7 @@ from slotwatch.usecases.desk import Desk
 from slotwatch.web.contract import read_query
 from slotwatch.web.pages.rendering import packed
 from slotwatch.web.pages.shell import show
+from slotwatch.web.pages.station_times import StationTimes
 from slotwatch.web.pages.vendor import charts
 from slotwatch.web.pages.vendor.number_words import compared, hours, interval, minutes, money, percent
 from slotwatch.web.visitors import PageRequest, Visitor
@@ -126,9 +127,9 @@ async def _read(request: PageRequest, query: InsightsQuery) -> _Read:
 
 
 def _period_words(period: Period, zone: ZoneInfo) -> str:
-    since = _first_instant(period, zone)
+    times, since = StationTimes(zone), _first_instant(period, zone)
     until = period.until.astimezone(zone)
-    return f"{since.day} {since:%b %Y, %H:%M} to {until.day} {until:%b %Y, %H:%M}"
+    return f"{since.day} {since:%b %Y}, {times.time(since)} to {until.day} {until:%b %Y}, {times.time(until)}"
 
 
 def _first_instant(period: Period, zone: ZoneInfo) -> datetime:

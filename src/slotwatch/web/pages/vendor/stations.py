@@ -9,13 +9,13 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from slotwatch.domain.errors import Conflict, InvalidInput
+from slotwatch.domain.errors import Conflict, InvalidInput, NotFound
 from slotwatch.domain.ids import parse_ref, ref
 from slotwatch.locale.catalogues import language
 from slotwatch.outbox.money_words import amount_words
 from slotwatch.usecases import vendor_setup
 from slotwatch.usecases.desk import Desk
-from slotwatch.usecases.vendor_removal import Removal, bookings_to_come, remove
+from slotwatch.usecases.vendor_removal import Removal, bookings_to_come, name_of, remove
 from slotwatch.usecases.vendor_setup import OwnStation
 from slotwatch.web.api.vendor_shapes import StationRequest
 from slotwatch.web.api.vendor_stations import station_columns
@@ -100,20 +100,24 @@ async def save_station(request: PageRequest, station_id: FromPath[str]) -> Respo
 @get(f"{_STATION}/remove", include_in_schema=False)
 async def ask_removal(request: PageRequest, station_id: FromPath[str]) -> Response[str]:
     """GET /vendor/stations/{id}/remove: what is booked there, before anything happens."""
-    station, where, label = await _to_remove(request, station_id, request.query_params.get("connector"))
-    return await _removal_page(request, station, where, label)
+    return await _removal_page(request, _to_remove(station_id, request.query_params.get("connector")))
 
 
 @post(f"{_STATION}/remove", include_in_schema=False)
 async def remove_station(request: PageRequest, station_id: FromPath[str]) -> Response[Any]:
-    """POST /vendor/stations/{id}/remove."""
+    """POST /vendor/stations/{id}/remove. Again, where it was interrupted: goes on."""
     visitor: Visitor = request.user
     filled = await read_filled(request)
-    station, where, label = await _to_remove(request, station_id, filled["connector"] or None)
+    where = _to_remove(station_id, filled["connector"] or None)
     because = filled["reason"] if filled["bookings"] == "cancel" else None
-    if because is not None and not 0 < len(because) <= 500:
-        return await _removal_page(request, station, where, label, "Say why, in at most 500 characters.")
-    await remove(desk_of(request), visitor.staff, where, cancel_because=because)
+    try:
+        left = await remove(desk_of(request), visitor.staff, where, cancel_because=because)
+    except InvalidInput as error:
+        return await _removal_page(request, where, error.message, status=422)
+    except NotFound:  # gone already, which the page says, or another's
+        return await _removal_page(request, where)
+    if because is not None and left.bookings:
+        return await _removal_page(request, where, "Not all could be cancelled just now. Try again.", status=409)
     if where.connector_id is None:
         return go("/vendor/stations?done=removed")
     return go(f"/vendor/stations/{station_id}?done=connector-removed")
@@ -154,28 +158,25 @@ def _form_page(request: PageRequest, filled: Filled, *, status: int = 200) -> Re
     )
 
 
-async def _to_remove(request: PageRequest, station_id: str, connector: str | None) -> tuple[OwnStation, Removal, str]:
-    station = await own_station(request, station_id)
-    if connector is None:
-        return station, Removal(station.id), station.name
-    number = parse_ref("CN", connector)
-    found = next((one for one in station.connectors if one.id == number), None)
-    if found is None:
-        raise Conflict("This connector is gone already.")
-    return station, Removal(station.id, number), f"connector {found.label} of {station.name}"
+def _to_remove(station_id: str, connector: str | None) -> Removal:
+    return Removal(parse_ref("ST", station_id), None if connector is None else parse_ref("CN", connector))
 
 
 async def _removal_page(
-    request: PageRequest, station: OwnStation, where: Removal, label: str, error: str | None = None
+    request: PageRequest, where: Removal, error: str | None = None, *, status: int = 200
 ) -> Response[str]:
     visitor: Visitor = request.user
+    label, is_gone = await name_of(desk_of(request), visitor.vendor_id, where)
     to_come = await bookings_to_come(desk_of(request), visitor.vendor_id, where)
+    if is_gone and not to_come.bookings:
+        raise Conflict("It is gone already, and nothing is booked there that has not begun.")
     return show(
         request,
         "setup_remove.html",
-        status=200 if error is None else 422,
+        status=status,
         label=label,
-        station_ref=ref("ST", station.id),
+        is_gone=is_gone,
+        station_ref=ref("ST", where.station_id),
         connector=None if where.connector_id is None else ref("CN", where.connector_id),
         to_come=to_come,
         refunds=" and ".join(amount_words(money, language("en")) for money in to_come.refunds),

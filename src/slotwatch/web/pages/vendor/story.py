@@ -13,6 +13,7 @@ from slotwatch.locale.catalogues import DEFAULT, language
 from slotwatch.outbox.money_words import amount_words
 from slotwatch.storage.booking_views import TransitionView
 from slotwatch.storage.evidence import Records
+from slotwatch.web.pages.station_times import StationTimes
 
 __all__ = ["Told", "amount", "check_ins", "instant", "ledger_lines", "moves_of", "told_of"]
 
@@ -66,9 +67,8 @@ class Told:
 
 
 def instant(at: datetime, zone: ZoneInfo) -> str:
-    """In the station's zone, with seconds: what is argued about is often seconds."""
-    local = at.astimezone(zone)
-    return f"{local.day} {local:%b, %H:%M:%S}"
+    """In the station's zone, which is named, with seconds: what is argued about is often seconds."""
+    return StationTimes(zone).exact(at)
 
 
 def amount(money: Money) -> str:

@@ -1,7 +1,6 @@
 """Terms, profile and alert rules of a vendor, with a preview of the terms as a driver will read them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,7 @@ from slotwatch.domain.terms import Terms
 from slotwatch.locale.catalogues import LANGUAGES, language
 from slotwatch.usecases import vendor_setup
 from slotwatch.usecases.vendor_setup import list_own_stations
-from slotwatch.usecases.vendors import VendorProfile, read_profile, set_profile
+from slotwatch.usecases.vendors import VendorProfile, read_profile, set_alert_rules, set_profile
 from slotwatch.web.api.shapes import In
 from slotwatch.web.api.vendor_shapes import VendorTermsRequest
 from slotwatch.web.contact import checked_email, checked_name
@@ -29,7 +28,8 @@ from slotwatch.web.visitors import PageRequest, Visitor, go
 
 __all__ = ["TERMS_PAGES"]
 
-_TIERS = 6
+_FEWEST_LINES = 6
+_MOST_LINES = 100
 _SAID = {
     "terms": "Saved. Bookings made from now on have these terms; those made before keep theirs.",
     "profile": "Saved.",
@@ -106,9 +106,7 @@ async def save_alerts(request: PageRequest) -> Response[Any]:
     visitor: Visitor = request.user
     filled = await read_filled(request)
     try:
-        rules = _rules(filled)
-        kept = await read_profile(desk_of(request), visitor.vendor_id)
-        await set_profile(desk_of(request), replace(kept, rules=rules))
+        await set_alert_rules(desk_of(request), visitor.vendor_id, _rules(filled))
     except (FieldsRefused, InvalidInput) as error:
         return await _page(request, {"alerts": with_refusal(filled, error, "noShowDays")}, status=422)
     return go("/vendor/terms?done=alerts")
@@ -117,14 +115,15 @@ async def save_alerts(request: PageRequest) -> Response[Any]:
 async def _page(request: PageRequest, forms: Mapping[str, Filled], *, status: int = 200) -> Response[str]:
     visitor: Visitor = request.user
     terms = await vendor_setup.read_terms(desk_of(request), visitor.vendor_id)
+    terms_form = forms.get("terms") or Filled(_terms_fields(terms))
     profile = await read_profile(desk_of(request), visitor.vendor_id)
     return show(
         request,
         "setup_terms.html",
         status=status,
         said=_SAID.get(request.query_params.get("done", "")),
-        terms=forms.get("terms") or Filled(_terms_fields(terms)),
-        tiers=range(_TIERS),
+        terms=terms_form,
+        tiers=range(max(_FEWEST_LINES, _lines(terms_form) + 1)),
         profile=forms.get("profile") or Filled(_profile_fields(profile)),
         alerts=forms.get("alerts") or Filled(_alert_fields(profile.rules)),
         kinds=[(f"on-{kind.value}", _ALERTS[kind]) for kind in VENDOR_KINDS],
@@ -155,7 +154,7 @@ async def _preview(request: PageRequest, terms: Terms) -> Preview:
 def _terms_given(filled: Filled) -> dict[str, Any]:
     """The form as stored terms. Raises FieldsRefused."""
     tiers = []
-    for number in range(_TIERS):
+    for number in range(_lines(filled)):
         hours, percent = filled[f"hours-{number}"], filled[f"percent-{number}"]
         if not hours and not percent:
             continue
@@ -172,6 +171,12 @@ def _terms_given(filled: Filled) -> dict[str, Any]:
     return given
 
 
+def _lines(filled: Filled) -> int:
+    """How many lines of refunds are used: as many as the vendor has, however many that are."""
+    used = [n for n in range(_MOST_LINES) if filled[f"hours-{n}"] or filled[f"percent-{n}"]]
+    return used[-1] + 1 if used else 0
+
+
 def _without_the_house(request: PageRequest, given: dict[str, Any]) -> dict[str, Any]:
     """What is as the house has it stays open, so that it follows the house when that changes."""
     house = desk_of(request).settings.house_terms().as_dict()
@@ -181,7 +186,7 @@ def _without_the_house(request: PageRequest, given: dict[str, Any]) -> dict[str,
 def _terms_fields(terms: Terms) -> dict[str, str]:
     stored = terms.as_dict()
     fields = {name: str(stored[name]) for name in ("gracePeriodMinutes", "earlyCheckInMinutes", "reminderMinutes")}
-    for number, tier in enumerate(terms.cancel_refund[:_TIERS]):
+    for number, tier in enumerate(terms.cancel_refund):
         fields[f"hours-{number}"] = f"{tier.until_minutes_before / 60:g}"
         fields[f"percent-{number}"] = str(tier.percent)
     return fields

@@ -1,7 +1,7 @@
 """Terms as a driver will read them: plain sentences, and one refund worked out."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from slotwatch.domain.money import Money
@@ -40,7 +40,8 @@ class Preview:
 
 def preview_terms(terms: Terms, spoken: Language, *, now: datetime, zone: ZoneInfo, price: Money) -> Preview:
     """For a slot of an hour that begins at 18:00 in three days, by the clock of the zone."""
-    starts_at = (now.astimezone(zone) + timedelta(days=3)).replace(hour=18, minute=0, second=0, microsecond=0)
+    evening = (now.astimezone(zone) + timedelta(days=3)).replace(hour=18, minute=0, second=0, microsecond=0)
+    starts_at = evening.astimezone(UTC)  # hours before it are hours that pass, also when clocks change meanwhile
     return Preview(
         rules=_rules(terms, _ENGLISH),
         tiers=tuple(_tiers(terms, _ENGLISH)),
@@ -48,7 +49,7 @@ def preview_terms(terms: Terms, spoken: Language, *, now: datetime, zone: ZoneIn
         own_tiers=() if spoken is _ENGLISH else tuple(_tiers(terms, spoken)),
         slot=day_time(starts_at, zone, _ENGLISH),
         price=amount_words(price, _ENGLISH),
-        examples=tuple(_examples(terms, _ENGLISH, starts_at=starts_at, price=price)),
+        examples=tuple(_examples(terms, zone, starts_at=starts_at, price=price)),
     )
 
 
@@ -84,16 +85,14 @@ def _tiers(terms: Terms, spoken: Language) -> list[str]:
     ]
 
 
-def _examples(terms: Terms, spoken: Language, *, starts_at: datetime, price: Money) -> list[Example]:
+def _examples(terms: Terms, zone: ZoneInfo, *, starts_at: datetime, price: Money) -> list[Example]:
     """Just in time for each tier, and a minute too late for the last one."""
-    zone = starts_at.tzinfo
-    assert isinstance(zone, ZoneInfo)
     minutes = [tier.until_minutes_before for tier in terms.cancel_refund]
     moments = [timedelta(minutes=before) for before in minutes]
     moments.append(moments[-1] - timedelta(minutes=1) if moments else timedelta(hours=48))
     examples = []
     for before in moments:
         percent = terms.refund_percent(before)
-        at = day_time(starts_at - before, zone, spoken)
-        examples.append(Example(at, amount_words(price.percent(percent), spoken), percent_words(percent, spoken)))
+        at = day_time(starts_at - before, zone, _ENGLISH)
+        examples.append(Example(at, amount_words(price.percent(percent), _ENGLISH), percent_words(percent, _ENGLISH)))
     return examples
