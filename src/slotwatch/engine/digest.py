@@ -127,7 +127,7 @@ class Digest:
             await tell(
                 conn,
                 NoticeKind.NO_SHOW_DIGEST,
-                occasion=f"{vendor_id}:{first}:{today}:{person.email}",
+                occasion=f"{vendor_id}:{first}:{today}:{person.mark}",
                 recipient=person,
                 facts=facts,
                 channels=self._channels,

@@ -131,4 +131,10 @@ Index(
     unique=True,
     postgresql_where=text("resolved_at IS NULL"),
 )
+Index(
+    "alert_past_idx",
+    func.coalesce(alert.c.vendor_id, text("0")),
+    alert.c.id,
+    postgresql_where=text("resolved_at IS NOT NULL"),
+)
 Index("alert_vendor_idx", alert.c.vendor_id, alert.c.raised_at)
