@@ -68,6 +68,7 @@ connector = Table(
     Column("currency", Text, nullable=False),
     at_column("created_at"),
     at_column("removed_at", nullable=True),
+    Column("screen_number", Integer, nullable=False, server_default="0"),  # rises when its screen's link is taken back
     CheckConstraint("price_per_hour >= 0", name="price"),
 )
 Index(

@@ -1,0 +1,1 @@
+ALTER TABLE connector ADD COLUMN screen_number INTEGER DEFAULT 0 NOT NULL;
