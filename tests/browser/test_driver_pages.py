@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -141,7 +141,9 @@ async def test_every_page_of_drivers_can_be_read_by_everybody(
     scene = await _scene(paying_crew, town)
     app = make_app(paying_crew.desk, has_inbox=True)
     token = app.state.notice_tokens.check_in_token(scene.bookings["grace"].id)
-    sealed = app.state.seals.seal("bay screen", (town.night_shut_connector, 0), ends_at=datetime(9999, 1, 1, tzinfo=UTC))
+    sealed = app.state.seals.seal(
+        "bay screen", (town.night_shut_connector, 0), ends_at=datetime(9999, 1, 1, tzinfo=UTC)
+    )
     pages = _pages(scene, town, token) | {"screen": (f"/screen/{sealed}", {})}
     async with served(app) as site, browsing() as browser:
         context = await browser.new_context(**LOOKS["phone-light"], reduced_motion="reduce")

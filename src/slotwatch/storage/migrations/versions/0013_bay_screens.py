@@ -1,4 +1,4 @@
-"""A bay's screen is opened by a link of its own, which can be taken back."""
+"""A bay's screen is opened by a link that can be taken back; disputes are found by their vendor."""
 
 from pathlib import Path
 
