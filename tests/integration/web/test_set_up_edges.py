@@ -171,3 +171,18 @@ async def test_a_screen_shows_its_code_by_a_link_that_leads_nowhere_else_and_can
     assert code in await kiosk.get(second)
     await crew.execute("UPDATE connector SET removed_at = $1 WHERE id = $2", crew.clock.read(), town.connectors[0])
     await kiosk.get(second, 404)
+
+
+async def test_numbers_that_no_row_has_are_not_found(owner: Somebody) -> None:
+    for path in ("alerts/{}/acknowledge", "staff/{}/remove", "staff/{}/role"):
+        for number in (10**18 + 1, 2**63, 10**30):
+            answer = await owner.post(f"/vendor/{path.format(number)}", role="manager")
+            assert answer.status_code == 404, path
+
+
+async def test_an_open_dispute_is_decided_from_its_bookings_page(owner: Somebody, crew: Crew, town: Town) -> None:
+    booking = await no_show(crew, town)
+    await dispute(crew.desk, town.driver.id, booking.id, "I was there.")
+    assert f'<a href="/vendor/disputes/{booking.ref}">Decide it</a>' in await owner.get(
+        f"/vendor/bookings/{booking.ref}"
+    )
