@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -122,7 +122,10 @@ def _pages(scene: Scene, town: Town, token: str) -> dict[str, tuple[str, dict[st
         "scan-active": (f"/c/{codes[1]}", me),
         "scan-other": (f"/c/{codes[2]}", me),
         "scan-none": (f"/c/{ref('CN', town.other_connector)}", me),
-        "screen": (f"/vendor/stations/ST-{town.night_shut}/screen/{ref('CN', town.night_shut_connector)}", scene.staff),
+        "screen-link": (
+            f"/vendor/stations/ST-{town.night_shut}/screen/{ref('CN', town.night_shut_connector)}",
+            scene.staff,
+        ),
     }
     pages |= {f"booking-{name}": (f"/bookings/{one.ref}", me) for name, one in scene.bookings.items()}
     pages["pay"] = (f"/bookings/{scene.bookings['pending'].ref}/pay", me)
@@ -138,11 +141,15 @@ async def test_every_page_of_drivers_can_be_read_by_everybody(
     scene = await _scene(paying_crew, town)
     app = make_app(paying_crew.desk, has_inbox=True)
     token = app.state.notice_tokens.check_in_token(scene.bookings["grace"].id)
+    sealed = app.state.seals.seal(
+        "bay screen", (town.night_shut_connector, 0), ends_at=datetime(9999, 1, 1, tzinfo=UTC)
+    )
+    pages = _pages(scene, town, token) | {"screen": (f"/screen/{sealed}", {})}
     async with served(app) as site, browsing() as browser:
         context = await browser.new_context(**LOOKS["phone-light"], reduced_motion="reduce")
         page = await context.new_page()
         complaints = listen_to(page)
-        for name, (path, cookies) in _pages(scene, town, token).items():
+        for name, (path, cookies) in pages.items():
             await context.clear_cookies()
             if cookies:
                 await carry(context, cookies, site.url)

@@ -216,3 +216,9 @@ async def test_the_operators_page_renews_itself_and_says_when_it_has_no_answer(p
         await paying_crew.execute("UPDATE booking SET set_aside = true")
         await page.get_by_role("heading", name="Bookings that could not be moved").wait_for(timeout=15_000)
         assert not await page.locator("#no-answer").is_visible()
+        put_back = page.get_by_role("button", name="Put back")
+        await put_back.focus()
+        stamp = await page.locator("#signs [data-at]").get_attribute("data-at")
+        paying_crew.clock.advance(timedelta(seconds=1))
+        await page.locator(f"#signs [data-at]:not([data-at='{stamp}'])").wait_for(timeout=15_000)
+        assert await put_back.evaluate("one => one === document.activeElement"), "who was about to press it still is"

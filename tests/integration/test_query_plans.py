@@ -45,6 +45,8 @@ from slotwatch.storage.tell import tell_driver
 from slotwatch.storage.vital_signs import read_vital_signs
 from slotwatch.usecases.check_in import CheckInAttempt, check_in
 from slotwatch.usecases.desk import BookingSettings, Desk
+from slotwatch.usecases.vendor_bookings import Staff
+from slotwatch.usecases.vendor_disputes import DisputeFilter, list_disputes
 from tests.conftest import NOON
 from tests.tidy.tree import SRC, sql_files
 
@@ -52,7 +54,7 @@ BOOKINGS = 20_000
 CONNECTORS = 1000
 GROWING = {
     *("booking", "transition", "notice", "delivery", "attempt", "evidence", "ledger", "inbox_message", "idempotency"),
-    "receipt",
+    *("receipt", "dispute"),
 }
 """Tables that grow with every booking: reading one from end to end is what must not happen."""
 
@@ -72,6 +74,8 @@ HISTORY = """
     SELECT id, 'check_in_refused', 'app', 'driver:1', false, '{}', starts_at FROM booking WHERE id % 3 = 0 ORDER BY id;
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT id, 'captured', 'driver', 'held', amount, currency, created_at FROM booking ORDER BY id;
+    INSERT INTO dispute (booking_id, vendor_id, statement, opened_at, decision, decided_at)
+    SELECT id, vendor_id, 'I was there.', ended_at, 'uphold', ended_at FROM booking WHERE state = 'expired' ORDER BY id;
     INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)
     SELECT id, 'booking_confirmed', '', 0, ends_at, created_at FROM booking ORDER BY id;
     INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at, attempts, sent_at)
@@ -148,10 +152,13 @@ CLOCK = MovableClock(LATER)
 REPORT = Receipt(provider="smtp", channel="email", message_id="7", status="delivered", event_id="new", key="7-email")
 
 
+def _desk(conn: Connection) -> Desk:
+    return Desk(_OneConnection(conn), CLOCK, BookingSettings(), USUAL_CHANNELS, lambda due_at: None)
+
+
 async def _check_in(conn: Connection) -> None:
-    desk = Desk(_OneConnection(conn), CLOCK, BookingSettings(), USUAL_CHANNELS, lambda due_at: None)
     driver_id = await conn.fetchval("SELECT driver_id FROM booking WHERE id = $1", IN_GRACE)
-    await check_in(desk, driver_id, IN_GRACE, CheckInAttempt(CheckInMethod.APP))
+    await check_in(_desk(conn), driver_id, IN_GRACE, CheckInAttempt(CheckInMethod.APP))
 
 
 async def _claim_and_record(conn: Connection) -> None:
@@ -231,6 +238,11 @@ CONSTANTS: dict[str, tuple[Play, str, str]] = {
         lambda conn: find_dispute(conn, IN_GRACE - 1, 1),
         "FROM dispute",
         "dispute_pkey",
+    ),
+    "list_disputes": (
+        lambda conn: list_disputes(_desk(conn), Staff(1, "ada"), DisputeFilter()),
+        "FROM dispute AS d",
+        "dispute_vendor_idx",
     ),
     "count_live": (lambda conn: bookings.count_live(conn, 1, LATER), "count(*) FROM booking", "booking_driver_idx"),
 }

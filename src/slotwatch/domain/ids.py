@@ -17,6 +17,7 @@ __all__ = [
     "parse_booking_ref",
     "parse_ref",
     "ref",
+    "row_number",
 ]
 
 BookingId = NewType("BookingId", int)
@@ -76,3 +77,10 @@ def parse_ref(prefix: str, text: str) -> int:
     if head != prefix or not (tail.isascii() and tail.isdigit()) or len(tail) > 18:
         raise NotFound
     return int(tail)
+
+
+def row_number(number: int) -> int:
+    """The number, if a row can have it. Raises NotFound for a larger one: what cannot exist is absent."""
+    if not 0 < number < 2**63:
+        raise NotFound
+    return number

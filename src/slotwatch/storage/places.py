@@ -11,7 +11,7 @@ __all__ = ["Place", "find_place"]
 _FIND = Statement(
     "SELECT c.id AS connector_id, c.label, c.type, c.power_kw, c.price_per_hour, c.currency, s.id AS station_id,"
     " s.vendor_id, s.name AS station_name, s.address, s.latitude, s.longitude, s.zone, s.rotating_code,"
-    " s.check_in_radius_m, coalesce(c.removed_at, s.removed_at) IS NOT NULL AS is_removed"
+    " s.check_in_radius_m, c.screen_number, coalesce(c.removed_at, s.removed_at) IS NOT NULL AS is_removed"
     " FROM connector AS c JOIN station AS s ON s.id = c.station_id WHERE c.id = :connector_id"
 )
 
@@ -34,6 +34,7 @@ class Place:
     zone: ZoneInfo
     rotating_code: bool
     check_in_radius_m: int | None
+    screen_number: int  # of the link that its screen opens: those with lower numbers were taken back
     is_removed: bool
 
 

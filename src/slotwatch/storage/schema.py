@@ -68,6 +68,7 @@ connector = Table(
     Column("currency", Text, nullable=False),
     at_column("created_at"),
     at_column("removed_at", nullable=True),
+    Column("screen_number", Integer, nullable=False, server_default="0"),  # rises when its screen's link is taken back
     CheckConstraint("price_per_hour >= 0", name="price"),
 )
 Index(
@@ -244,7 +245,7 @@ Table(
     CheckConstraint("amount > 0 AND debit <> credit", name="amount"),
 )
 
-Table(
+dispute = Table(
     "dispute",
     metadata,
     Column("booking_id", BigInteger, ForeignKey("booking.id"), primary_key=True, autoincrement=False),
@@ -254,8 +255,10 @@ Table(
     at_column("decided_at", nullable=True),
     Column("note", Text),  # the vendor's words on the decision
     Column("decided_by", Text),
+    Column("vendor_id", BigInteger, ForeignKey("vendor.id"), nullable=False),  # the booking's, which never changes
     CheckConstraint("(decision IS NULL) = (decided_at IS NULL) AND decision IN ('uphold', 'refund')", name="decision"),
 )
+Index("dispute_vendor_idx", dispute.c.vendor_id, dispute.c.opened_at, dispute.c.booking_id)
 
 idempotency = Table(
     "idempotency",

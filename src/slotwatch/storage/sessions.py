@@ -29,7 +29,7 @@ _OPEN = Statement(
 DRIVER_STAYS = timedelta(days=30)
 STAFF_STAYS = timedelta(hours=12)
 LONGEST_STAY = timedelta(days=90)
-"""A session goes on while it is used, so that a bay's screen and a board on a wall stay signed in; so long at most."""
+"""A session goes on while it is used, so that a board on a wall stays signed in; so long at most."""
 
 # Seen at most once a minute, so that a page that renews itself does not write each time.
 _FIND = Statement(

@@ -14,7 +14,7 @@ from slotwatch.usecases.desk import Desk
 __all__ = ["dispute"]
 
 _OPEN = Statement(
-    "INSERT INTO dispute (booking_id, statement, opened_at) VALUES (:id, :statement, :now)"
+    "INSERT INTO dispute (booking_id, vendor_id, statement, opened_at) VALUES (:id, :vendor_id, :statement, :now)"
     " ON CONFLICT (booking_id) DO NOTHING"
 )
 _ABOUT = Statement(
@@ -38,7 +38,8 @@ async def dispute(desk: Desk, driver_id: int, booking_id: int, statement: str) -
         if booking is None:
             raise NotFound
         booking.check_disputable(now)
-        if not await _OPEN.execute(conn, id=booking_id, statement=statement.strip(), now=now):
+        about = {"id": booking_id, "vendor_id": booking.vendor_id}
+        if not await _OPEN.execute(conn, **about, statement=statement.strip(), now=now):
             raise AlreadyDisputed
         await _tell_vendor(desk, conn, booking, statement.strip(), now)
 

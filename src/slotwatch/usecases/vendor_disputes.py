@@ -23,11 +23,11 @@ _COLUMNS = (
     " JOIN connector AS c ON c.id = b.connector_id JOIN driver AS p ON p.id = b.driver_id"
 )
 _LIST = Statement(
-    f"{_COLUMNS} WHERE b.vendor_id = :vendor_id AND (:open::boolean IS NULL OR (d.decided_at IS NULL) = :open)"
+    f"{_COLUMNS} WHERE d.vendor_id = :vendor_id AND (:open::boolean IS NULL OR (d.decided_at IS NULL) = :open)"
     " AND (:before_at::timestamptz IS NULL OR (d.opened_at, d.booking_id) < (:before_at, :before_id::bigint))"
     " ORDER BY d.opened_at DESC, d.booking_id DESC LIMIT :limit"
 )
-_FIND = Statement(f"{_COLUMNS} WHERE b.vendor_id = :vendor_id AND d.booking_id = :id")
+_FIND = Statement(f"{_COLUMNS} WHERE d.vendor_id = :vendor_id AND d.booking_id = :id")
 _LOCK_BOOKING = Statement("SELECT id FROM booking WHERE id = :id AND vendor_id = :vendor_id FOR NO KEY UPDATE")
 _LOCK = Statement("SELECT decision FROM dispute WHERE booking_id = :id FOR UPDATE")
 _DECIDE = Statement(

@@ -31,7 +31,7 @@ from slotwatch.web.pages.inbox import GUARDS, INBOX_ROUTES
 from slotwatch.web.pages.operator import OPERATOR_PAGES
 from slotwatch.web.pages.rendering import send_push_worker, send_static_file
 from slotwatch.web.pages.start import Link, show_docs, show_openapi, show_start
-from slotwatch.web.pages.vendor import MANAGER_PAGES, OWNER_PAGES, VENDOR_PAGES
+from slotwatch.web.pages.vendor import BAY_PAGES, MANAGER_PAGES, OWNER_PAGES, VENDOR_PAGES
 from slotwatch.web.problems import answer_problem
 from slotwatch.web.sealed import Seals
 from slotwatch.web.settings import WebSettings
@@ -118,7 +118,7 @@ def create_app(
 def _page_routers() -> list[Router]:
     """The pages by whom they are for."""
     pages = (
-        (Door.ANYONE, OPEN_PAGES),
+        (Door.ANYONE, (*OPEN_PAGES, *BAY_PAGES)),
         (Door.DRIVER, DRIVER_PAGES),
         (Door.VENDOR, VENDOR_PAGES),
         (Door.MANAGER, MANAGER_PAGES),

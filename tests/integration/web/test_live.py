@@ -77,7 +77,8 @@ async def test_every_kind_of_change_is_told(feed: LiveFeed, crew: Crew, desk: De
         "the engine moves it": crew.engine,
         "a message goes out": crew.deliver,
         "it is disputed": lambda: crew.execute(
-            f"INSERT INTO dispute (booking_id, statement, opened_at) VALUES ({booking.id}, 'I was there', 'now')"
+            f"INSERT INTO dispute (booking_id, vendor_id, statement, opened_at)"
+            f" VALUES ({booking.id}, {booking.vendor_id}, 'I was there', 'now')"
         ),
     }
     await feed.run_once()

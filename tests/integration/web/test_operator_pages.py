@@ -1,5 +1,6 @@
 """The operator's page: what is wrong is seen, and what only a person can settle is settled there."""
 
+import re
 from collections.abc import AsyncIterator
 
 import httpx
@@ -127,3 +128,29 @@ async def test_alerts_of_the_house_are_acknowledged_on_the_page_and_by_programs(
     assert (await program.get("/api/operator/alerts?past=true")).json()["items"][0]["status"] == "resolved"
     overview = (await program.get("/api/operator/overview")).json()
     assert overview["schema"] and overview["processes"] == [] and overview["lastAudit"] is None
+
+
+async def test_dead_deliveries_are_all_reached_page_by_page_and_lost_answers_are_counted(
+    operator: Somebody, crew: Crew, town: Town
+) -> None:
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.execute(
+        "INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)"
+        " SELECT booking_id, kind, 'copy ' || n, epoch, valid_until, created_at"
+        " FROM notice CROSS JOIN generate_series(1, 60) AS n"
+    )
+    await crew.execute(
+        "INSERT INTO delivery (notice_id, channel, state, urgency, vendor_id, next_attempt_at)"
+        " SELECT id, 'voice', 'unknown', 1, $2, $1 FROM notice WHERE occasion LIKE 'copy %'",
+        *(crew.clock.read(), town.vendor),
+    )
+    first = await operator.get("/operator")
+    assert "Answer lost" in first and '<td class="number">60</td>' in first
+    older = re.search(r'href="(/operator\?before=[0-9]+-voice)#dead"', first)
+    assert older is not None
+    second = await operator.get(older[1])
+    seen = [set(re.findall(r"<code>([0-9]+-voice)</code>", page)) for page in (first, second)]
+    assert [len(one) for one in seen] == [50, 10] and not seen[0] & seen[1]
+    assert "Older ones" not in second and "The newest" in second
+    await operator.get("/operator?before=nonsense", 404)
+    assert (await operator.post(f"/operator/alerts/{10**30}/acknowledge")).status_code == 404

@@ -18,17 +18,19 @@ from slotwatch.domain.staff import StaffRole
 from slotwatch.storage.clock import MovableClock
 from slotwatch.usecases.check_in import check_in
 from slotwatch.usecases.dispute import dispute
+from slotwatch.usecases.rotating_codes import RotatingCodes
 from slotwatch.usecases.vendor_bookings import Staff
 from slotwatch.usecases.vendor_disputes import Decision, resolve_dispute
 from slotwatch.usecases.vendors import read_profile, set_alert_rules, set_profile
 from tests.conftest import Town
-from tests.integration.web.conftest import Api, bearer
+from tests.integration.web.conftest import SIGNER, Api, bearer
 from tests.integration.web.test_staff_pages import Somebody, no_show, owner, person, site
 from tests.support.crew import APP, Crew
 
 __all__ = ["no_show", "owner", "person", "site"]
 
 HOUR = timedelta(hours=1)
+CODES = RotatingCodes(SIGNER.derived_key("rotating codes"))
 
 
 async def test_a_removal_that_was_interrupted_between_two_cancels_goes_on(
@@ -140,3 +142,47 @@ async def test_profile_and_rules_saved_at_once_are_both_kept(crew: Crew, town: T
     assert (now.name, now.rules) == ("Volt AG", rules)
     with pytest.raises(NotFound):
         await set_alert_rules(crew.desk, 404, rules)
+
+
+async def test_a_screen_shows_its_code_by_a_link_that_leads_nowhere_else_and_can_be_taken_back(
+    owner: Somebody, site: httpx.AsyncClient, crew: Crew, town: Town
+) -> None:
+    await crew.execute("UPDATE station SET rotating_code = true")
+    kiosk = Somebody(site, {})
+    at_bay = f"/vendor/stations/{ref('ST', town.station)}/screen/{ref('CN', town.connectors[0])}"
+
+    async def link() -> str:
+        found = re.search(r'value="https://slots.example.org(/screen/[^"]+)"', await owner.get(at_bay))
+        assert found is not None
+        return found[1]
+
+    first = await link()
+    shown = await kiosk.get(first)
+    code = CODES.code(town.connectors[0], crew.clock.read())
+    assert f"https://slots.example.org/c/{ref('CN', town.connectors[0])}?k={code}" in shown
+    assert "/vendor" not in shown and "/sign-in" not in shown and code in await kiosk.get(f"{first}/code")
+    await kiosk.get("/vendor", 303)
+    attendant = await person(site, crew.desk.database, town.vendor, crew.clock, StaffRole.ATTENDANT)
+    await attendant.get(at_bay, 403)
+    assert (await owner.post(at_bay)).status_code == 303
+    for path in (first, f"{first}/code", f"{first[:-1]}x", "/screen/forged.seal"):
+        await kiosk.get(path, 404)
+    second = await link()
+    assert code in await kiosk.get(second)
+    await crew.execute("UPDATE connector SET removed_at = $1 WHERE id = $2", crew.clock.read(), town.connectors[0])
+    await kiosk.get(second, 404)
+
+
+async def test_numbers_that_no_row_has_are_not_found(owner: Somebody) -> None:
+    for path in ("alerts/{}/acknowledge", "staff/{}/remove", "staff/{}/role"):
+        for number in (10**18 + 1, 2**63, 10**30):
+            answer = await owner.post(f"/vendor/{path.format(number)}", role="manager")
+            assert answer.status_code == 404, path
+
+
+async def test_an_open_dispute_is_decided_from_its_bookings_page(owner: Somebody, crew: Crew, town: Town) -> None:
+    booking = await no_show(crew, town)
+    await dispute(crew.desk, town.driver.id, booking.id, "I was there.")
+    assert f'<a href="/vendor/disputes/{booking.ref}">Decide it</a>' in await owner.get(
+        f"/vendor/bookings/{booking.ref}"
+    )

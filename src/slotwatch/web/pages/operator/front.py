@@ -9,10 +9,10 @@ from litestar.params import FromPath
 from slotwatch.analytics.alerts import open_alerts
 from slotwatch.analytics.house import see_house
 from slotwatch.domain.errors import Conflict, InvalidInput
-from slotwatch.domain.ids import booking_ref, parse_booking_ref, ref
+from slotwatch.domain.ids import booking_ref, parse_booking_ref, ref, row_number
 from slotwatch.domain.staff import StaffRole
 from slotwatch.locale.catalogues import LANGUAGES, language
-from slotwatch.storage.dead_deliveries import discard, list_dead, retry
+from slotwatch.storage.dead_deliveries import discard, list_dead, parse_key, retry
 from slotwatch.storage.migrate import schema_status
 from slotwatch.storage.set_aside import list_set_aside, put_back
 from slotwatch.usecases.acknowledge_alert import acknowledge_alert
@@ -91,7 +91,7 @@ async def acknowledge(request: PageRequest, alert_id: FromPath[int]) -> Response
     """POST /operator/alerts/{id}/acknowledge."""
     visitor: Visitor = request.user
     actor = visitor.name or f"operator:staff-{visitor.session.staff_id}"
-    await acknowledge_alert(desk_of(request), None, alert_id, actor=actor)
+    await acknowledge_alert(desk_of(request), None, row_number(alert_id), actor=actor)
     return go("/operator?done=seen")
 
 
@@ -116,20 +116,24 @@ async def add_vendor(request: PageRequest) -> Response[Any]:
 
 async def _page(request: PageRequest, filled: Filled, *, refusal: str = "", status: int = 200) -> Response[str]:
     desk = desk_of(request)
+    before = request.query_params.get("before")
+    place = None if before is None else parse_key(before)
     async with desk.database.connection() as conn:
-        dead = await list_dead(conn, limit=_MOST)
+        dead = await list_dead(conn, limit=_MOST + 1, before=place)
+    more = dead[_MOST - 1].key if len(dead) > _MOST else None
     vendors = await list_vendors(desk, limit=1000)
     return show(
         request,
         "operator.html",
         status=status,
-        dead=[(one, "" if one.booking_id is None else booking_ref(one.booking_id)) for one in dead],
+        dead=[(one, "" if one.booking_id is None else booking_ref(one.booking_id)) for one in dead[:_MOST]],
+        more=more,
+        is_first=place is None,
         vendors=[(ref("VN", one.id), one) for one in vendors],
         form=filled,
         languages=[(code, language(code).name) for code in LANGUAGES],
         said=_SAID.get(request.query_params.get("done", "")),
         refusal=refusal,
-        most=_MOST,
         **await _signs(request),
     )
 

@@ -11,17 +11,16 @@ from slotwatch.web.pages.vendor.connectors import CONNECTOR_PAGES
 from slotwatch.web.pages.vendor.disputes import DISPUTE_PAGES
 from slotwatch.web.pages.vendor.insights import INSIGHTS_PAGES
 from slotwatch.web.pages.vendor.posters import POSTER_PAGES
-from slotwatch.web.pages.vendor.screen import SCREEN_PAGES
+from slotwatch.web.pages.vendor.screen import SCREEN_LINK_PAGES, SCREEN_PAGES
 from slotwatch.web.pages.vendor.staff import STAFF_PAGES
 from slotwatch.web.pages.vendor.stations import STATION_PAGES
 from slotwatch.web.pages.vendor.terms import TERMS_PAGES
 
-__all__ = ["MANAGER_PAGES", "OWNER_PAGES", "VENDOR_PAGES"]
+__all__ = ["BAY_PAGES", "MANAGER_PAGES", "OWNER_PAGES", "VENDOR_PAGES"]
 
 VENDOR_PAGES: Sequence[HTTPRouteHandler] = (
     *BOARD_PAGES,
     *BOOKING_PAGES,
-    *SCREEN_PAGES,
 )
 """For all of a vendor's staff."""
 
@@ -31,6 +30,7 @@ MANAGER_PAGES: Sequence[HTTPRouteHandler] = (
     *STATION_PAGES,
     *CONNECTOR_PAGES,
     *POSTER_PAGES,
+    *SCREEN_LINK_PAGES,
     *TERMS_PAGES,
     *DISPUTE_PAGES,
     *ALERT_PAGES,
@@ -39,3 +39,6 @@ MANAGER_PAGES: Sequence[HTTPRouteHandler] = (
 
 OWNER_PAGES: Sequence[HTTPRouteHandler] = (*STAFF_PAGES,)
 """For owners."""
+
+BAY_PAGES: Sequence[HTTPRouteHandler] = (*SCREEN_PAGES,)
+"""For the screens of bays, by their links."""

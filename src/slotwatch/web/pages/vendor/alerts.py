@@ -7,6 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from slotwatch.analytics.alerts import open_alerts, past_alerts
+from slotwatch.domain.ids import row_number
 from slotwatch.usecases.acknowledge_alert import acknowledge_alert
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.vendor.stations import desk_of
@@ -32,7 +33,7 @@ async def acknowledge(request: PageRequest, alert_id: FromPath[int]) -> Response
     """POST /vendor/alerts/{id}/acknowledge."""
     visitor: Visitor = request.user
     actor = visitor.name or visitor.staff.actor
-    await acknowledge_alert(desk_of(request), visitor.vendor_id, alert_id, actor=actor)
+    await acknowledge_alert(desk_of(request), visitor.vendor_id, row_number(alert_id), actor=actor)
     return go("/vendor/alerts")
 
 

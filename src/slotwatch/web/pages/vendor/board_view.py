@@ -10,6 +10,8 @@ from slotwatch.analytics.board import Board, BoardConnector, BoardSlot, BoardSta
 from slotwatch.analytics.scope import Period
 from slotwatch.domain.ids import ref
 from slotwatch.domain.lifecycle import FINAL_STATES, State
+from slotwatch.locale.catalogues import language
+from slotwatch.outbox.time_words import short_zone
 from slotwatch.web.pages.station_times import StationTimes
 
 __all__ = [
@@ -37,6 +39,7 @@ MARKS = {
     State.VOIDED: "⊘",
     State.REINSTATED: "↺",
 }
+_ENGLISH = language("en")
 _LET_GO = (State.EXPIRED, State.CANCELLED, State.VOIDED)
 _MOST_LETTERS = 32
 _QUARTER = timedelta(minutes=15)
@@ -53,9 +56,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Axis:
-    """The time axis in one zone, which it names."""
+    """The time axis in one zone, which it names in letters that fit into its corner, and in full."""
 
     zone: str
+    zone_about: str
     ticks: tuple[Tick, ...]
 
 
@@ -168,17 +172,16 @@ def short(text: str | None, most: int = _MOST_LETTERS) -> str:
 def zone_words(zone: ZoneInfo, at: datetime) -> str:
     """`Europe/Vienna (CEST)`."""
     name = _zone_name(at, zone)
-    return f"{zone.key} ({name})" if name.isupper() and name != zone.key else zone.key
+    return f"{zone.key} ({name})" if name != zone.key else name
 
 
 def _zone_name(at: datetime, zone: ZoneInfo) -> str:
-    """`CEST`; the city where the zone has no letters of its own."""
-    name = at.astimezone(zone).tzname() or ""
-    return name if name.isalpha() else zone.key.rpartition("/")[2].replace("_", " ")
+    """`CEST`, or `UTC+5:45`, as everywhere."""
+    return short_zone(at, zone, _ENGLISH)
 
 
 def _axis(window: Period, zone: ZoneInfo) -> Axis:
-    return Axis(zone_words(zone, window.since), tuple(_ticks(window, zone)))
+    return Axis(_zone_name(window.since, zone), zone_words(zone, window.since), tuple(_ticks(window, zone)))
 
 
 def _ticks(window: Period, zone: ZoneInfo) -> Iterator[Tick]:

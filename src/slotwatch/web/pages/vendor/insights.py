@@ -23,7 +23,7 @@ from slotwatch.web.pages.rendering import packed
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.station_times import StationTimes
 from slotwatch.web.pages.vendor import charts
-from slotwatch.web.pages.vendor.number_words import compared, hours, interval, minutes, money, percent
+from slotwatch.web.pages.vendor.number_words import compared, hours, interval, minutes, percent, sums
 from slotwatch.web.visitors import PageRequest, Visitor
 
 __all__ = ["INSIGHTS_PAGES"]
@@ -94,7 +94,7 @@ async def show_insights(request: PageRequest) -> Response[Any]:
         interval=interval,
         hours=hours,
         minutes=minutes,
-        money=money,
+        sums=sums,
     )
     return packed(request, answer)
 

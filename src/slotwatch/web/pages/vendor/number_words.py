@@ -11,7 +11,7 @@ from slotwatch.domain.money import Money
 from slotwatch.locale.catalogues import DEFAULT, language
 from slotwatch.outbox.money_words import amount_words
 
-__all__ = ["NONE", "Figure", "compared", "figures_of", "hours", "interval", "minutes", "money", "percent"]
+__all__ = ["NONE", "Figure", "compared", "figures_of", "hours", "interval", "minutes", "money", "percent", "sums"]
 
 NONE = "-"
 """What stands where nothing can be divided: never 0."""
@@ -19,10 +19,10 @@ NONE = "-"
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of the strip: what it is, the number, and what it rests on."""
+    """One number of the strip: what it is, the number, one a currency, and what it rests on."""
 
     title: str
-    value: str
+    values: tuple[str, ...]
     note: str = ""
 
 
@@ -67,24 +67,33 @@ def money(amounts: Mapping[str, int]) -> str:
     >>> money({"EUR": 125000, "JPY": 900}), money({})
     ('€1,250.00 + JP¥900', '-')
     """
+    return " + ".join(sums(amounts))
+
+
+def sums(amounts: Mapping[str, int]) -> tuple[str, ...]:
+    """The sum of each currency, for a line of its own.
+
+    >>> sums({"EUR": 125000, "JPY": 900}), sums({})
+    (('€1,250.00', 'JP¥900'), ('-',))
+    """
     words = language(DEFAULT)
-    return " + ".join(amount_words(Money(amount, currency), words) for currency, amount in amounts.items()) or NONE
+    return tuple(amount_words(Money(amount, currency), words) for currency, amount in amounts.items()) or (NONE,)
 
 
 def figures_of(statistics: Statistics) -> list[Figure]:
     """The strip of the board."""
     figures, revenue = statistics.figures, statistics.figures.revenue
     return [
-        Figure("No-shows", percent(figures.no_shows.value), interval(figures.no_shows)),
-        Figure("In grace now", str(figures.by_state[State.GRACE]), f"{figures.by_state[State.ACTIVE]} charging"),
+        Figure("No-shows", (percent(figures.no_shows.value),), interval(figures.no_shows)),
+        Figure("In grace now", (str(figures.by_state[State.GRACE]),), f"{figures.by_state[State.ACTIVE]} charging"),
         Figure(
             "Completed",
-            percent(figures.completion.value),
+            (percent(figures.completion.value),),
             f"{figures.completion.part} of {figures.completion.whole} that ended",
         ),
-        Figure("In use", percent(statistics.utilisation), f"{hours(figures.used)} of {hours(statistics.offered)}"),
-        Figure("Earned", money(revenue.earned), f"forfeited {money(revenue.forfeited)}"),
-        Figure("Lost to no-shows", money(revenue.lost_to_no_shows), f"refunded {money(revenue.refunded)}"),
+        Figure("In use", (percent(statistics.utilisation),), f"{hours(figures.used)} of {hours(statistics.offered)}"),
+        Figure("Earned", sums(revenue.earned), f"forfeited {money(revenue.forfeited)}"),
+        Figure("Lost to no-shows", sums(revenue.lost_to_no_shows), f"refunded {money(revenue.refunded)}"),
     ]
 
 
@@ -92,16 +101,16 @@ def compared(now: Statistics, before: Statistics, let_again: int) -> list[Figure
     """The strip of the insights: each number with that of the period before."""
     a, b = now.figures, before.figures
     return [
-        Figure("Bookings", str(a.total), f"before {b.total}"),
-        Figure("No-shows", percent(a.no_shows.value), f"{interval(a.no_shows)}; before {percent(b.no_shows.value)}"),
-        Figure("Completed", percent(a.completion.value), f"before {percent(b.completion.value)}"),
-        Figure("In use", percent(now.utilisation), f"before {percent(before.utilisation)}"),
-        Figure("Earned", money(a.revenue.earned), f"before {money(b.revenue.earned)}"),
+        Figure("Bookings", (str(a.total),), f"before {b.total}"),
+        Figure("No-shows", (percent(a.no_shows.value),), f"{interval(a.no_shows)}; before {percent(b.no_shows.value)}"),
+        Figure("Completed", (percent(a.completion.value),), f"before {percent(b.completion.value)}"),
+        Figure("In use", (percent(now.utilisation),), f"before {percent(before.utilisation)}"),
+        Figure("Earned", sums(a.revenue.earned), f"before {money(b.revenue.earned)}"),
         Figure(
             "Lost to no-shows",
-            money(a.revenue.lost_to_no_shows),
+            sums(a.revenue.lost_to_no_shows),
             f"before {money(b.revenue.lost_to_no_shows)}; forfeited {money(a.revenue.forfeited)}",
         ),
-        Figure("Refunded", money(a.revenue.refunded), f"before {money(b.revenue.refunded)}"),
-        Figure("Let again after a no-show", str(let_again), f"of {a.no_shows.part} no-shows"),
+        Figure("Refunded", sums(a.revenue.refunded), f"before {money(b.revenue.refunded)}"),
+        Figure("Let again after a no-show", (str(let_again),), f"of {a.no_shows.part} no-shows"),
     ]

@@ -7,6 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from slotwatch.domain.errors import Conflict, InvalidInput
+from slotwatch.domain.ids import row_number
 from slotwatch.domain.staff import StaffRole
 from slotwatch.locale.catalogues import LANGUAGES, language
 from slotwatch.usecases.staff import NewPerson, add_person, change_role, list_people, remove_person
@@ -58,7 +59,7 @@ async def set_role(request: PageRequest, person_id: FromPath[int]) -> Response[A
     visitor: Visitor = request.user
     role = _role((await read_filled(request))["role"])
     try:
-        await change_role(desk_of(request), visitor.vendor_id, person_id, role)
+        await change_role(desk_of(request), visitor.vendor_id, row_number(person_id), role)
     except Conflict as error:
         return await _page(request, Filled({}), refusal=error.message, status=409)
     return go("/vendor/staff?done=role" if person_id != visitor.session.staff_id else "/vendor")
@@ -69,7 +70,7 @@ async def remove_staff(request: PageRequest, person_id: FromPath[int]) -> Respon
     """POST /vendor/staff/{id}/remove."""
     visitor: Visitor = request.user
     try:
-        await remove_person(desk_of(request), visitor.vendor_id, person_id)
+        await remove_person(desk_of(request), visitor.vendor_id, row_number(person_id))
     except Conflict as error:
         return await _page(request, Filled({}), refusal=error.message, status=409)
     return go("/vendor/staff?done=removed" if person_id != visitor.session.staff_id else "/")
