@@ -37,12 +37,13 @@ async def record(
     channel: Channel,
     provider: str,
     results: Sequence[tuple[Claimed, Verdict]],
-    at: datetime,
+    at: datetime | None,
     *,
     cost: int | None = None,
 ) -> set[int]:
     """Write them in one statement. The notices of those that were still ours; the others belong to a later lease.
 
+    They came at `at`; None: now, by the database's clock.
     `cost` of a message, in minor units, makes what was sent count towards the caps; None: it costs nothing.
     """
     results = sorted(results, key=lambda result: result[0].notice_id)

@@ -94,8 +94,8 @@ class Recorder:
         while True:
             try:
                 async with self._database.connection() as conn:
-                    now = await self._clock.now(conn)
-                    return await record(conn, self._channel, self._provider, results, now, cost=self._cost)
+                    at, cost = self._clock.fixed, self._cost
+                    return await record(conn, self._channel, self._provider, results, at, cost=cost)
             except asyncpg.DataError:
                 raise
             except (Unavailable, *CONNECTION_ERRORS, asyncpg.PostgresError) as error:
