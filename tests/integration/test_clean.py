@@ -134,6 +134,8 @@ async def test_a_session_goes_a_day_after_its_end(crew: Crew, town: Town) -> Non
     crew.clock.advance(29 * 24 * HOUR)
     await _clean(crew)
     assert await crew.value("SELECT count(*) FROM session") == 1
+
+
 async def test_notices_to_staff_go_after_a_month_and_name_nobody_in_their_occasion(crew: Crew, town: Town) -> None:
     await make_staff(crew.desk.database, town.vendor, now=NOON)
     booking = await crew.booked(town.driver, town.connectors[0], town.slot())
