@@ -51,7 +51,7 @@ async def record(
     rows = await _RECORD.fetch(
         conn,
         channel=channel,
-        at=at,
+        now=at,
         cost=cost or 0,
         notice_ids=[delivery.notice_id for delivery, _ in results],
         leases=[delivery.lease for delivery, _ in results],

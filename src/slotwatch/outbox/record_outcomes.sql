@@ -5,7 +5,7 @@
 -- there: two senders cannot lock each other up.
 -- index: delivery_pkey, spend_pkey, recipient_day_pkey
 WITH clock AS MATERIALIZED (
-    SELECT coalesce(:at::timestamptz, clock_timestamp()) AS at
+    SELECT coalesce(:now::timestamptz, clock_timestamp()) AS at
 ), outcome AS (
     SELECT * FROM unnest(
         :notice_ids::bigint[], :leases::int[], :states::text[], :next_attempts::timestamptz[], :tries::text[],
