@@ -14,6 +14,7 @@ from slotwatch.storage.embedded import EmbeddedPostgres
 from slotwatch.storage.migrate import SchemaMismatch
 from tests.conftest import Town
 from tests.support.crew import Crew
+from tests.tidy.tree import SRC
 
 pytestmark = pytest.mark.any_postgres
 
@@ -68,16 +69,15 @@ async def test_an_older_schema_stops_the_program_and_is_told_how_to_go_on(crew: 
         await migrate.require_current(database_url)
 
 
-async def test_drivers_that_were_named_by_their_address_get_a_name_that_says_nothing(
-    crew: Crew, database_url: str
-) -> None:
+async def test_drivers_that_were_named_by_their_address_get_a_name_that_says_nothing(crew: Crew) -> None:
     await crew.execute("DROP INDEX session_driver_idx, session_staff_idx")
     await crew.execute("ALTER TABLE sign_in_code DROP COLUMN spent_at")
-    await crew.execute("UPDATE alembic_version SET version_num = '0011'")
     names = ["email:nina@example.org", "email:nina@example.org:1f2e", "phone:+436601234567", "auth0|7", "email:"]
     for name in names:
         await crew.execute("INSERT INTO driver (subject, created_at) VALUES ($1, $2)", name, crew.clock.read())
-    await migrate.upgrade(database_url)
+    quiet_names = (SRC / "storage/migrations/versions/0012_quiet_names.sql").read_text(encoding="utf-8")
+    for statement in quiet_names.split(";\n\n"):
+        await crew.execute(statement.rstrip(";\n"))
     now = [row["subject"] for row in await crew.rows("SELECT subject FROM driver ORDER BY id DESC LIMIT 5")][::-1]
     assert [re.sub("[0-9a-f]{32}", "…", name) for name in now] == ["page-…", "page-…", "page-…", "auth0|7", "email:"]
 

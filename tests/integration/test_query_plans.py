@@ -95,8 +95,6 @@ HISTORY = """
     INSERT INTO alert (vendor_id, kind, subject, detail, raised_at, resolved_at)
     SELECT CASE WHEN n % 3 > 0 THEN 1 END, 'spend_cap', 'day', '{}', '2026-01-01', '2026-01-02'
       FROM generate_series(1, 3000) AS n;
-    INSERT INTO dispute (booking_id, statement, opened_at)
-    SELECT id, 'I was there.', expired_at FROM booking WHERE state = 'expired';
     VACUUM ANALYZE
 """
 
