@@ -132,7 +132,7 @@ async def test_times_are_those_of_each_station_also_when_clocks_change(
     page = await (await enter()).get("/vendor")
     assert "01:00 CET - 04:00 CEST" in page, "two hours that a clock on the wall shows as three"
     axis = words(page[page.index('id="timeline"') : page.index('id="ST-1"')])
-    assert '> CET 22:00' in axis and "01:00 CET" in axis and "03:00 CEST" in axis and "02:00" not in axis
+    assert "> CET 22:00" in axis and "01:00 CET" in axis and "03:00 CEST" in axis and "02:00" not in axis
     other = words(page[page.index(f'id="{ref("ST", town.night_shut)}"') : page.index('id="list"')])
     assert "Thamel Asia/Kathmandu (NPT)" in other and "04:00" in other, "an axis of its own, in its own zone"
     assert booking.ref in page
