@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build_channels",
     "build_desk",
+    "build_digest",
     "build_heart",
     "build_hints",
     "build_listener",
@@ -56,8 +57,8 @@ __all__ = [
 ]
 
 # One pool per kind of work, so that a rush on one of them cannot starve the others. Engine: a batch, the hints, the
-# heartbeat, the watch. Outbox: claims and records of both channels, the local inbox.
-ENGINE_CONNECTIONS = 5
+# heartbeat, the watch, the digest. Outbox: claims and records of both channels, the local inbox.
+ENGINE_CONNECTIONS = 6
 OUTBOX_CONNECTIONS = 8
 
 
@@ -170,7 +171,6 @@ def build_worker(settings: Settings, database: Database, clock: Clock, *, on_mov
         Auditor(channels, clock, louder_after=louder_after),
         Cleaner(clock),
         build_heart("engine", database, clock),
-        Digest(channels, no_shows_by_station, often=settings.notices.digest),
     )
     return Worker(database, clock, duties, on_moved)
 
@@ -183,6 +183,11 @@ def build_heart(component: Component, database: Database, clock: Clock) -> Heart
 def build_watch(settings: Settings, database: Database, clock: Clock) -> Watch:
     """Raises and resolves alerts; every kind of process runs one."""
     return Watch(database, settings.channels, clock, settings.caps)
+
+
+def build_digest(settings: Settings, database: Database, clock: Clock) -> Digest:
+    """Writes the morning's mails to vendors."""
+    return Digest(database, clock, settings.channels, no_shows_by_station, often=settings.notices.digest)
 
 
 def build_hints(database: Database, clock: Clock) -> Hints:

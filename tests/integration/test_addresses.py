@@ -29,7 +29,9 @@ async def asked(crew: Crew, address: str = MAIL, *, caller: str = "192.0.2.1", l
 
 
 async def proven(crew: Crew, code: str, address: str = MAIL) -> bool:
-    return await prove_code(crew.desk, Channel.EMAIL, address, code, key=KEY)
+    """Typed in the browser that asked for all codes so far."""
+    numbers = [row["id"] for row in await crew.rows("SELECT id FROM sign_in_code")]
+    return await prove_code(crew.desk, Channel.EMAIL, address, code, key=KEY, numbers=numbers) is not None
 
 
 def wrong(code: str) -> str:
@@ -96,6 +98,21 @@ async def test_an_address_gets_five_codes_an_hour_even_when_all_are_asked_for_at
     assert await ask()
 
 
+async def test_who_uses_up_their_share_of_a_foreign_address_leaves_its_owner_one(crew: Crew) -> None:
+    for _ in range(5):
+        await asked(crew, caller="192.0.2.66")
+    with pytest.raises(TooManyCodes):
+        await asked(crew, caller="192.0.2.66")
+    assert await asked(crew, caller="192.0.2.1")
+
+
+async def test_an_address_gets_fifteen_codes_an_hour_however_many_ask(crew: Crew) -> None:
+    for number in range(15):
+        await request_code(crew.desk, Channel.EMAIL, MAIL, key=KEY, caller=f"192.0.2.{number}")
+    with pytest.raises(TooManyCodes):
+        await asked(crew, caller="192.0.2.99")
+
+
 async def test_a_caller_gets_twenty_codes_an_hour_for_whatever_addresses(crew: Crew) -> None:
     for number in range(20):
         await asked(crew, f"driver-{number}@example.org", caller="192.0.2.7")
@@ -117,7 +134,7 @@ async def test_no_code_address_of_a_caller_or_other_key_opens_anything_in_the_da
     code = await asked(crew, caller="192.0.2.1")
     (row,) = await crew.rows("SELECT * FROM sign_in_code")
     assert code not in str(row) and "192.0.2.1" not in str(row)
-    assert not await prove_code(crew.desk, Channel.EMAIL, MAIL, code, key=b"x" * 32)
+    assert not await prove_code(crew.desk, Channel.EMAIL, MAIL, code, key=b"x" * 32, numbers=[row["id"]])
 
 
 async def test_a_channel_that_is_off_or_cannot_prove_anything_is_refused(desk: Desk) -> None:

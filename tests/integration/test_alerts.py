@@ -10,6 +10,7 @@ from slotwatch.domain.alerts import AlertKind
 from slotwatch.domain.errors import NotFound
 from slotwatch.domain.staff import StaffRole
 from slotwatch.engine.watch import Watch, WatchReport
+from slotwatch.outbox.settings import CapSettings
 from slotwatch.usecases.acknowledge_alert import acknowledge_alert
 from tests.conftest import Town
 from tests.support.crew import Crew, until
@@ -211,6 +212,29 @@ async def test_an_alert_is_acknowledged_by_its_own_vendor_only_and_once(crew: Cr
         (past_one,) = await past_alerts(conn, town.vendor, limit=10)
         assert (past_one.id, past_one.status) == (alert.id, "resolved")
         assert await past_alerts(conn, town.vendor, limit=10, before=alert.id) == []
+
+
+async def test_a_minute_that_is_skipped_skips_no_vendors_rates(crew: Crew, town: Town) -> None:
+    await past(crew, town, came=100, until=crew.clock.read() - 15 * DAY)
+    await past(crew, town, came=14, missed=14)
+    watch = Watch(crew.desk.database, crew.desk.channels, crew.clock)
+    for _ in range(15):  # always in the same minute of the quarter
+        await watch.run_if_due()
+        crew.clock.advance(15 * MINUTE)
+    assert "high_no_show_rate" in await kinds(crew, town.vendor)
+
+
+async def test_the_houses_cap_counts_for_vendors_without_their_own_and_for_what_the_house_pays(
+    crew: Crew, town: Town
+) -> None:
+    today = crew.clock.read().date()
+    await crew.execute("UPDATE vendor SET spend_cap = 900 WHERE id = $1", town.other_vendor)
+    for payer in (town.vendor, town.other_vendor, 0):
+        await crew.execute("INSERT INTO spend VALUES ($1, $2, 'sms', 62, 496)", payer, today)
+    watch = Watch(crew.desk.database, crew.desk.channels, crew.clock, CapSettings(spend_cap=500))
+    assert (await watch.run_once(crew.clock.read())).raised == 2
+    rows = await crew.rows("SELECT vendor_id FROM alert WHERE kind = 'spend_cap' ORDER BY vendor_id NULLS LAST")
+    assert [row["vendor_id"] for row in rows] == [town.vendor, None]
 
 
 async def test_one_process_looks_at_a_time_and_at_each_vendors_rates_once_in_a_quarter_of_an_hour(

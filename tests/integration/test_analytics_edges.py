@@ -117,7 +117,6 @@ async def test_a_vendors_numbers_walk_along_their_own_indexes(database: Database
             conn,
             load_sql("slotwatch.analytics", "figures.sql"),
             **scope,
-            by="all",
             with_live=True,
             longest=8 * HOUR,
             earliest=4 * HOUR,

@@ -6,6 +6,9 @@ import pytest
 
 from slotwatch.domain.lifecycle import State, Step
 from slotwatch.engine.audit import AuditReport
+from slotwatch.usecases.dispute import dispute
+from slotwatch.usecases.vendor_bookings import Staff
+from slotwatch.usecases.vendor_disputes import Decision, resolve_dispute
 from tests.conftest import NOON, Town
 from tests.support.crew import Crew
 
@@ -72,6 +75,19 @@ async def test_a_notice_that_is_missing_is_written_and_sent(crew: Crew, town: To
     assert (await _audit(crew)).untold == 0
     await crew.deliver()
     assert await crew.deliveries(booking, "slot_started") == {"email": "sent", "sms": "sent"}
+
+
+async def test_who_won_a_dispute_and_was_not_told_is_told(crew: Crew, town: Town) -> None:
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.live_until(booking.timeline.expires_at)
+    await dispute(crew.desk, town.driver.id, booking.id, "The charger was blocked.")
+    await resolve_dispute(crew.desk, Staff(town.vendor, "rosa"), booking.id, Decision.REFUND, None)
+    await crew.execute("DELETE FROM delivery USING notice WHERE notice.id = notice_id AND kind = 'slot_voided'")
+    await crew.execute("DELETE FROM notice WHERE kind = 'slot_voided'")
+    crew.clock.advance(11 * SECOND)
+    assert (await _audit(crew)).untold == 1
+    await crew.deliver()
+    assert (await crew.deliveries(booking, "slot_voided"))["email"] == "sent"
 
 
 async def test_a_missing_notice_of_long_ago_is_not_sent_late(crew: Crew, town: Town) -> None:

@@ -14,6 +14,7 @@ from slotwatch.usecases.pay import pay
 from tests.conftest import NOON, Town
 from tests.support.crew import Crew
 from tests.support.provider import down
+from tests.support.signed_in import driver_cookie, make_staff
 
 pytestmark = pytest.mark.any_postgres
 
@@ -122,6 +123,38 @@ async def test_old_rows_go_after_their_time(crew: Crew, town: Town) -> None:
     report = await _clean(crew)
     assert (report.keys, report.letters, report.audits) == (1, 1, 1)
     assert await crew.value("SELECT count(*) FROM heartbeat") == 0
+
+
+async def test_a_session_goes_a_day_after_its_end(crew: Crew, town: Town) -> None:
+    await driver_cookie(crew.desk.database, town.driver.id, now=crew.clock.read())
+    crew.clock.advance(31 * 24 * HOUR + SECOND)
+    await _clean(crew)
+    assert await crew.value("SELECT count(*) FROM session") == 0
+    await driver_cookie(crew.desk.database, town.driver.id, now=crew.clock.read())
+    crew.clock.advance(29 * 24 * HOUR)
+    await _clean(crew)
+    assert await crew.value("SELECT count(*) FROM session") == 1
+
+
+async def test_notices_to_staff_go_after_a_month_and_name_nobody_in_their_occasion(crew: Crew, town: Town) -> None:
+    await make_staff(crew.desk.database, town.vendor, now=NOON)
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.live_until(booking.timeline.expires_at)
+    await dispute(crew.desk, town.driver.id, booking.id, "The charger was blocked.")
+    await crew.deliver()
+    own = "notice WHERE kind = 'dispute_opened'"
+    assert "@" not in await crew.value(f"SELECT occasion FROM {own}")
+    until = await crew.value(f"SELECT valid_until FROM {own}")
+    crew.clock.move_to(until + timedelta(days=30))
+    await _clean(crew)
+    assert await crew.value(f"SELECT count(*) FROM {own}") == 1
+    crew.clock.advance(MICROSECOND)
+    await _clean(crew)
+    assert await crew.value(f"SELECT count(*) FROM {own}") == 0
+    orphans = "WHERE NOT EXISTS (SELECT FROM notice WHERE id = notice_id)"
+    assert await crew.value(f"SELECT count(*) FROM delivery {orphans}") == 0
+    assert await crew.value(f"SELECT count(*) FROM attempt {orphans}") == 0
+    assert await crew.notices(booking), "what the driver was told stays"
 
 
 async def test_two_cleaners_at_once_do_it_once(crew: Crew) -> None:

@@ -39,6 +39,11 @@ def test_an_empty_value_is_as_good_as_none() -> None:
         ("SLOTWATCH_PAYMENTS", "gold", "SLOTWATCH_PAYMENTS must be one of off, local, but is 'gold'."),
         ("SMS_ENABLED", "maybe", "SMS_ENABLED must be true or false, but is 'maybe'."),
         ("SLOTWATCH_PAYMENT_HOLD_MINUTES", "x", "SLOTWATCH_PAYMENT_HOLD_MINUTES must be a number, but is 'x'."),
+        (
+            "SLOTWATCH_TRUSTED_PROXIES",
+            "10.0.0.1, 0.0.0.0/0",
+            "SLOTWATCH_TRUSTED_PROXIES must not be everybody, but is '10.0.0.1, 0.0.0.0/0'.",
+        ),
         ("FRONTEND_URL", "here", "FRONTEND_URL must start with http:// or https://, but is 'here'."),
         (
             "SLOTWATCH_POSTGRES_PORT",

@@ -1,6 +1,7 @@
 """The schema: two who upgrade at once, one too old, one too new, one that somebody meddled with."""
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -65,6 +66,20 @@ async def test_an_older_schema_stops_the_program_and_is_told_how_to_go_on(crew: 
     await crew.execute("DELETE FROM alembic_version")
     with pytest.raises(SchemaMismatch, match="slotwatch db upgrade"):
         await migrate.require_current(database_url)
+
+
+async def test_drivers_that_were_named_by_their_address_get_a_name_that_says_nothing(
+    crew: Crew, database_url: str
+) -> None:
+    await crew.execute("DROP INDEX session_driver_idx, session_staff_idx")
+    await crew.execute("ALTER TABLE sign_in_code DROP COLUMN spent_at")
+    await crew.execute("UPDATE alembic_version SET version_num = '0011'")
+    names = ["email:nina@example.org", "email:nina@example.org:1f2e", "phone:+436601234567", "auth0|7", "email:"]
+    for name in names:
+        await crew.execute("INSERT INTO driver (subject, created_at) VALUES ($1, $2)", name, crew.clock.read())
+    await migrate.upgrade(database_url)
+    now = [row["subject"] for row in await crew.rows("SELECT subject FROM driver ORDER BY id DESC LIMIT 5")][::-1]
+    assert [re.sub("[0-9a-f]{32}", "…", name) for name in now] == ["page-…", "page-…", "page-…", "auth0|7", "email:"]
 
 
 async def test_a_failed_upgrade_leaves_nothing_half_done(empty_url: str) -> None:

@@ -1,5 +1,6 @@
 """Push to a driver's browsers and webhooks to the operator's own app, as notices use them."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -15,8 +16,10 @@ from slotwatch.domain.errors import InvalidInput, NotFound
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import USUAL_CHANNELS, Channel
 from slotwatch.outbox.render import Renderer
+from slotwatch.storage.accounts import make_driver_with
 from slotwatch.storage.push_subscriptions import MOST_BROWSERS
 from slotwatch.usecases.browsers import forget_browser, keep_browser
+from slotwatch.usecases.cancel import cancel
 from slotwatch.usecases.desk import Desk
 from slotwatch.wiring import build_provider
 from tests.conftest import Town
@@ -151,6 +154,27 @@ async def test_each_notice_about_a_booking_goes_to_the_app_with_facts_and_no_per
     for secret in (town.driver.email, town.driver.phone, town.driver.name):
         assert str(secret) not in repr((message.facts, message.text, message.subject))
     await crew.assert_sound()
+
+
+async def test_one_browser_moved_between_drivers_at_once_is_one_drivers_in_the_end(desk: Desk, town: Town) -> None:
+    crew, _ = with_channel(desk, Channel.PUSH)
+    found = json.loads(subscription("https://push.example/shared"))
+    drivers = [town.driver.id, town.stranger.id] * 6
+    await asyncio.gather(*(keep_browser(desk, driver_id, found, push=push_settings()) for driver_id in drivers))
+    (row,) = await crew.rows("SELECT driver_id, gone_at FROM push_subscription")
+    assert row["driver_id"] in drivers and row["gone_at"] is None
+
+
+async def test_the_apps_name_for_who_came_by_a_page_tells_no_address(desk: Desk, town: Town) -> None:
+    crew, app = app_crew(desk)
+    for channel, address in ((Channel.EMAIL, "nina@example.org"), (Channel.SMS, "+436601234567")):
+        async with desk.database.transaction() as conn:
+            driver = await make_driver_with(conn, channel, address, now=crew.clock.read())
+        booking = await crew.booked(driver, town.connectors[0], town.slot())
+        await crew.deliver()
+        assert app.taken[-1].facts["driver"] == driver.subject
+        assert "nina" not in repr(app.taken[-1]) and "660" not in repr(app.taken[-1])
+        await cancel(desk, driver.id, booking.id)
 
 
 async def test_the_app_is_called_whatever_the_driver_wishes_and_stands_in_for_nobody(desk: Desk, town: Town) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from slotwatch.analytics.alerts import past_alerts
 from slotwatch.analytics.no_shows import no_shows_by_station
 from slotwatch.bench.seed import Wave, seed
 from slotwatch.channels.receipts import Receipt
@@ -33,10 +34,11 @@ from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.record import record
 from slotwatch.outbox.verdict import Verdict
 from slotwatch.storage import bookings
-from slotwatch.storage.booking_views import BookingFilter, fetch_view, list_views
+from slotwatch.storage.booking_views import BookingFilter, fetch_view, history, list_views, notices_of
 from slotwatch.storage.clock import MovableClock
 from slotwatch.storage.database import Database, prepare_connection
 from slotwatch.storage.embedded import EmbeddedPostgres
+from slotwatch.storage.evidence import find_dispute, records_of
 from slotwatch.storage.statements import Connection, Statement
 from slotwatch.storage.stations import search_stations
 from slotwatch.storage.tell import tell_driver
@@ -90,6 +92,11 @@ HISTORY = """
     SELECT 'smtp', notice_id || channel, channel, notice_id, 'delivered', false, notice_id % 1000 > 0, sent_at
       FROM delivery WHERE state = 'sent' ORDER BY sent_at;
     UPDATE delivery SET provider = 'smtp', provider_message_id = notice_id WHERE state = 'sent';
+    INSERT INTO alert (vendor_id, kind, subject, detail, raised_at, resolved_at)
+    SELECT CASE WHEN n % 3 > 0 THEN 1 END, 'spend_cap', 'day', '{}', '2026-01-01', '2026-01-02'
+      FROM generate_series(1, 3000) AS n;
+    INSERT INTO dispute (booking_id, statement, opened_at)
+    SELECT id, 'I was there.', expired_at FROM booking WHERE state = 'expired';
     VACUUM ANALYZE
 """
 
@@ -162,6 +169,10 @@ async def _claim_and_record(conn: Connection) -> None:
     )
 
 
+async def _read_records(conn: Connection) -> None:
+    await records_of(conn, IN_GRACE, NOON, LATER)
+
+
 async def _look_at_bookings(conn: Connection) -> None:
     await fetch_view(conn, IN_GRACE, 1, now=LATER)
     await list_views(conn, 1, BookingFilter(), limit=50, now=LATER)
@@ -173,7 +184,9 @@ PLAYS: dict[str, Play] = {
     "engine/audit.sql": lambda conn: Auditor(sorted(USUAL_CHANNELS), CLOCK).run_once(conn),
     "engine/beat.sql": lambda conn: Heart("engine", _OneConnection(conn), CLOCK).beat(conn),
     "engine/clean.sql": lambda conn: Cleaner(CLOCK).run_once(conn),
-    "engine/digest.sql": lambda conn: Digest([Channel.EMAIL], no_shows_by_station).run_once(conn, NOON),
+    "engine/digest.sql": lambda conn: Digest(
+        _OneConnection(conn), CLOCK, [Channel.EMAIL], no_shows_by_station
+    ).run_once(NOON),
     "outbox/apply_receipts.sql": lambda conn: ReceiptBook(_OneConnection(conn), CLOCK, sorted(USUAL_CHANNELS)).apply(
         conn, [REPORT], waiting=100
     ),
@@ -202,6 +215,30 @@ CONSTANTS: dict[str, tuple[Play, str, str]] = {
     "next_due": (next_due, "SELECT due_at FROM booking", "booking_due_idx"),
     "check-in attempt": (_check_in, "INSERT INTO evidence", "booking_pkey"),
     "load": (lambda conn: bookings.load(conn, IN_GRACE, 1), "FROM booking WHERE id", "booking_pkey"),
+    "notices of a booking": (
+        lambda conn: notices_of(conn, IN_GRACE),
+        "FROM notice AS n",
+        "notice_booking_id_kind_occasion_epoch_key",
+    ),
+    "moves of a booking": (lambda conn: history(conn, IN_GRACE), "FROM transition", "transition_pkey"),
+    "check-ins of a booking": (_read_records, "FROM evidence", "evidence_booking_id_idx"),
+    "tries of a booking": (_read_records, "FROM attempt", "attempt_pkey"),
+    "money of a booking": (_read_records, "FROM ledger", "ledger_booking_id_entry_key"),
+    "a vendor's past alerts": (
+        lambda conn: past_alerts(conn, 1, limit=50),
+        "a.resolved_at IS NOT NULL",
+        "alert_past_idx",
+    ),
+    "the house's past alerts": (
+        lambda conn: past_alerts(conn, None, limit=50, before=2000),
+        "a.resolved_at IS NOT NULL",
+        "alert_past_idx",
+    ),
+    "a vendor's own dispute": (
+        lambda conn: find_dispute(conn, IN_GRACE - 1, 1),
+        "FROM dispute",
+        "dispute_pkey",
+    ),
     "list_disputes": (
         lambda conn: list_disputes(_desk(conn), Staff(1, "ada"), DisputeFilter()),
         "FROM dispute AS d",
@@ -217,6 +254,7 @@ MAY_READ_ALL = {
 
 
 NOT_FOR_READING = {
+    "engine/clean.sql": {"notice_own_idx"},  # the town told its staff nothing: the other index on them does as well
     "engine/audit.sql": {"notice_booking_id_key"},  # a short name for the unique key of notices
     "engine/alerts/house_outage.sql": {"outage_ended_idx"},  # the town had no outage and spent nothing
     "engine/alerts/vendor_outage.sql": {"outage_ended_idx"},

@@ -137,12 +137,14 @@ async def test_a_bounce_suppresses_the_address_and_later_notices_take_the_other_
 ) -> None:
     booking = await crew.booked(town.driver, town.connectors[0], town.slot(starts_in=2 * HOUR))
     await crew.deliver()
-    gone = said("failed", "email", suppress=True, address="Mira@Example.org", error="550 no such user")
+    gone = said(
+        "failed", "email", suppress=True, address="Mira@Example.org", error="550 <mira@example.org> is no such user"
+    )
     assert (await book.enter([gone])).suppressed == 1
     await crew.live_until(booking.timeline.starts_at - HOUR)
     assert await crew.deliveries(booking, "reminder") == {"email": "suppressed", "sms": "sent"}
     error = await crew.value("SELECT error FROM delivery WHERE state = 'suppressed'")
-    assert error == "email is no longer sent to this address: 550 no such user"
+    assert error == "email is no longer sent to this address: 550 the recipient is no such user"
 
 
 async def test_stop_ends_sms_until_start_and_an_old_stop_that_comes_again_does_not_count(
@@ -210,11 +212,13 @@ async def web(crew: Crew, book: ReceiptBook) -> AsyncIterator[httpx.AsyncClient]
         yield client
 
 
-async def _twilio_calls(web: httpx.AsyncClient, *, token: str = "t0ken", **form: str) -> httpx.Response:
+async def _twilio_calls(
+    web: httpx.AsyncClient, *, token: str = "t0ken", query: str = "delivery=1-sms", **form: str
+) -> httpx.Response:
     fields = {"AccountSid": str(TWILIO.account_sid), "To": "+15005550010", **form}
-    url = f"{ADDRESS}?delivery=1-sms"
+    url = f"{ADDRESS}?{query}"
     signature = RequestValidator(token).compute_signature(url, fields)
-    return await web.post("/api/webhooks/twilio?delivery=1-sms", data=fields, headers={"X-Twilio-Signature": signature})
+    return await web.post(f"/api/webhooks/twilio?{query}", data=fields, headers={"X-Twilio-Signature": signature})
 
 
 async def test_twilio_reports_through_a_proxy_and_a_forger_is_refused(
@@ -229,6 +233,16 @@ async def test_twilio_reports_through_a_proxy_and_a_forger_is_refused(
         answer = await _twilio_calls(web, MessageSid=sid, MessageStatus="delivered")
         assert (answer.status_code, answer.text) == (200, "<Response/>")
     assert (await _states(crew))["sms"] == "delivered"
+
+
+@pytest.mark.parametrize(("lang", "spoken_as"), [("de", "de-DE"), ("fr", "fr-FR"), ("%3Cx%3E", "en-US")])
+async def test_who_presses_a_key_during_a_call_is_thanked_in_the_language_of_the_call(
+    crew: Crew, town: Town, web: httpx.AsyncClient, lang: str, spoken_as: str
+) -> None:
+    await _told(crew, town)
+    query = f"delivery=1-voice&lang={lang}"
+    answer = await _twilio_calls(web, query=query, CallSid="CA" + "0" * 32, CallStatus="in-progress", Digits="1")
+    assert answer.status_code == 200 and f'<Say language="{spoken_as}"' in answer.text
 
 
 async def test_postmark_bounces_reach_the_delivery_and_hostile_bodies_are_refused(

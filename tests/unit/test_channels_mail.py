@@ -52,8 +52,30 @@ def test_text_and_html_arrive_as_they_were_in_seven_bits(text: str, html: str) -
     parts = list(read(mail).iter_parts())
 
     assert [part.get_content_type() for part in parts] == ["text/plain", "text/html"]
-    assert [part.get_content().replace("\r\n", "\n") for part in parts] == [_whole(text), _whole(html)]
+    written, pages = (part.get_content().replace("\r\n", "\n") for part in parts)
+    assert (written, _referenced(pages)) == (_whole(text), _referenced(_whole(html)))
     assert mail.data.isascii()
+
+
+def _referenced(html: str) -> bytes:
+    return html.encode("ascii", "xmlcharrefreplace")  # HTML's own notation for the same characters
+
+
+def _html_part(html: str) -> tuple[str, str]:
+    mail = write_mail(Message(key="k", to="a@example.com", subject="x", text="x", html=html), SENDER)
+    part = list(read(mail).iter_parts())[1]
+    return str(part["Content-Transfer-Encoding"]), part.get_content().strip()
+
+
+def test_html_with_few_characters_beyond_ascii_is_not_encoded() -> None:
+    assert _html_part(f"<p>18:00 \u2013 19:00{' of' * 40}</p>") == ("7bit", f"<p>18:00 &#8211; 19:00{' of' * 40}</p>")
+
+
+def test_html_of_another_script_and_style_sheets_stay_as_they_are() -> None:
+    for html in ("<p>नमस्ते नमस्ते</p>", f"<style>a:before {{content: '\u2013'}}</style>{'<p>x</p>' * 40}"):
+        encoding, content = _html_part(html)
+        assert encoding != "7bit"
+        assert content == html
 
 
 def test_a_calendar_is_an_alternative_with_its_method_and_a_file() -> None:

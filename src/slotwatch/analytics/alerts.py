@@ -17,7 +17,7 @@ _COLUMNS = (
 # At most 500: a house with more is told so by its metrics.
 _OPEN = Statement(f"{_COLUMNS} AND a.resolved_at IS NULL ORDER BY a.acknowledged_at IS NOT NULL, a.id DESC LIMIT 500")
 _PAST = Statement(
-    f"{_COLUMNS} AND a.vendor_id IS NOT DISTINCT FROM :vendor_id AND a.resolved_at IS NOT NULL"
+    f"{_COLUMNS} AND a.resolved_at IS NOT NULL"
     " AND (:before::bigint IS NULL OR a.id < :before) ORDER BY a.id DESC LIMIT :limit"
 )
 _FIND = Statement(f"{_COLUMNS} AND a.id = :id")

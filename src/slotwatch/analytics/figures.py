@@ -14,6 +14,7 @@ from slotwatch.storage.statements import Connection, load_sql
 __all__ = ["NO_FIGURES", "SHOWN_STATES", "Figures", "Revenue", "read_figures"]
 
 _FIGURES = load_sql(__package__, "figures.sql")
+_FIGURES_BY = load_sql(__package__, "figures_by.sql")
 _EARLIEST_CHECK_IN = timedelta(minutes=240)  # the most that terms allow
 _NONE = timedelta(0)
 
@@ -82,17 +83,19 @@ NO_FIGURES = Figures(by_state=dict.fromkeys(State, 0))
 
 async def read_figures(conn: Connection, scope: Scope, by: GroupBy = GroupBy.ALL) -> dict[int, Figures]:
     """The figures by key: 0 for ALL, else the id, hour, weekday or day. Keys without bookings are left out."""
-    rows = await _FIGURES.fetch(
-        conn,
-        vendor_id=scope.vendor_id,
-        station_id=scope.station_id,
-        since=scope.period.since,
-        until=scope.period.until,
-        with_live=scope.with_live,
-        by=by,
-        longest=LONGEST,
-        earliest=_EARLIEST_CHECK_IN,
-    )
+    wanted = {
+        "vendor_id": scope.vendor_id,
+        "station_id": scope.station_id,
+        "since": scope.period.since,
+        "until": scope.period.until,
+        "with_live": scope.with_live,
+        "longest": LONGEST,
+        "earliest": _EARLIEST_CHECK_IN,
+    }
+    if by is GroupBy.ALL:
+        rows = await _FIGURES.fetch(conn, **wanted)
+    else:
+        rows = await _FIGURES_BY.fetch(conn, **wanted, by=by)
     by_key: dict[int, list[Any]] = {}
     for row in rows:
         by_key.setdefault(row["key"], []).append(row)

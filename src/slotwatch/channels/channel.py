@@ -4,9 +4,10 @@ A channel translates a message for its provider and the provider's answer into a
 retry, does not choose another channel and stores nothing. Every channel passes `tests/integration/channels/`.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal, Protocol
 
@@ -21,13 +22,17 @@ __all__ = [
     "Outcome",
     "Refused",
     "has_control_characters",
+    "naming_nobody",
     "plain",
+    "without_address",
 ]
 
 ChannelName = Literal["email", "sms", "push", "whatsapp", "voice", "webhook"]
 
 # Longest error that is kept: it is stored with every attempt and shown to people.
 _LONGEST_ERROR = 300
+_MAIL_ADDRESS = re.compile(r"<?[^\s<>()\[\]\"',;:=]+@[^\s<>()\[\]\"',;:=]+>?")
+_BETWEEN_DIGITS = r"[\s().-]*"
 
 
 CalendarMethod = Literal["REQUEST", "CANCEL", "PUBLISH"]
@@ -147,3 +152,24 @@ def plain(text: str) -> str:
     words = " ".join(text[: 4 * _LONGEST_ERROR].split())
     safe = "".join("?" if has_control_characters(character) else character for character in words)
     return safe if len(safe) <= _LONGEST_ERROR else safe[: _LONGEST_ERROR - 1] + "…"
+
+
+def without_address(text: str, to: str) -> str:
+    """What a provider said, fit for people who must not know where the recipient is reached: `to` is put as words.
+
+    >>> without_address("550 5.1.1 <Mira@example.org>: unknown, was forwarded to m@example.net", "mira@example.org")
+    '550 5.1.1 the recipient: unknown, was forwarded to an address'
+    >>> without_address("The 'To' number 1 (500) 555-0010 is not valid", "+15005550010")
+    "The 'To' number the recipient is not valid"
+    """
+    if to.startswith("+"):
+        number = _BETWEEN_DIGITS.join(re.escape(digit) for digit in to[1:])
+        text = re.sub(rf"(?:whatsapp:)?(?:\+|%2B)?(?<!\d){number}(?!\d)", "the recipient", text)
+    elif to:
+        text = re.sub(rf"<?{re.escape(to)}>?", "the recipient", text, flags=re.IGNORECASE)
+    return _MAIL_ADDRESS.sub("an address", text)
+
+
+def naming_nobody(outcome: Outcome, to: str) -> Outcome:
+    """The outcome, whose error does not tell the address: errors are stored and shown to a vendor's people."""
+    return outcome if isinstance(outcome, Accepted) else replace(outcome, error=without_address(outcome.error, to))

@@ -34,7 +34,7 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
-from slotwatch.channels.channel import Accepted, ChannelName, Failed, Message, Outcome, Refused, plain
+from slotwatch.channels.channel import Accepted, ChannelName, Failed, Message, Outcome, Refused, naming_nobody, plain
 from slotwatch.channels.mail import Mail, UnfitMessageError, parse_sender, write_mail
 from slotwatch.channels.smtp_pool import SmtpConnection, SmtpPool, TrustError
 from slotwatch.channels.smtp_settings import SmtpSettings
@@ -100,6 +100,9 @@ class SmtpChannel:
 
     async def send_written(self, mail: Mail, *, timeout: float) -> Outcome:
         """As `send`, with a mail that is ready."""
+        return naming_nobody(await self._try(mail, timeout), mail.recipient)
+
+    async def _try(self, mail: Mail, timeout: float) -> Outcome:
         allowed = min(timeout, self._settings.timeout_seconds)
         progress = _Try()
         deadline = asyncio.timeout(allowed)

@@ -24,6 +24,7 @@ sends, not for requests that it takes, so nothing here counts on it: an answer t
 
 import asyncio
 import re
+import ssl
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -32,7 +33,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from slotwatch.channels.channel import Accepted, Failed, Outcome, Refused, plain
+from slotwatch.channels.channel import Accepted, Failed, Outcome, Refused, naming_nobody, plain
+from slotwatch.channels.http_lanes import HttpLanes
 from slotwatch.channels.loopback import is_loopback
 from slotwatch.channels.retry_after import retry_after
 from slotwatch.channels.twilio_settings import TwilioSettings
@@ -116,21 +118,18 @@ class TwilioRest:
         self._codes = codes
         self._what = what
         self._account_url = f"{settings.base_url.rstrip('/')}/2010-04-01/Accounts/{settings.account_sid}"
-        self._client = httpx.AsyncClient(
-            auth=(settings.account_sid, settings.auth_token),
-            # An answer that is not packed cannot unpack into more than we asked for.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-            timeout=None,  # noqa: S113  the deadline of the try covers everything
-            follow_redirects=False,  # our credentials and the driver's number go nowhere else
-            limits=httpx.Limits(max_connections=settings.connections, max_keepalive_connections=settings.connections),
-            trust_env=not is_loopback(httpx.URL(settings.base_url).host),
-        )
+        self._lanes = HttpLanes(settings.connections, self._client)
+        self._trust: ssl.SSLContext | None = None
 
     async def create(self, resource: str, form: dict[str, str], *, key: str, timeout: float) -> Outcome:
         """Ask for one message or call, within `timeout` seconds or the configured ones if those are fewer."""
-        if self._client.is_closed:
+        if self._lanes.is_closed:
             return Failed(f"the channel that sends by Twilio ({self._what}) is closed")
-        progress = _Try(allowed=min(timeout, self._settings.timeout_seconds))
+        outcome = await self._create(resource, form, key, min(timeout, self._settings.timeout_seconds))
+        return naming_nobody(outcome, form["To"].removeprefix("whatsapp:"))
+
+    async def _create(self, resource: str, form: dict[str, str], key: str, allowed: float) -> Outcome:
+        progress = _Try(allowed=allowed)
         deadline = asyncio.timeout(progress.allowed)
         try:
             async with deadline:
@@ -161,16 +160,18 @@ class TwilioRest:
 
     async def close(self) -> None:
         """Close all connections; again is harmless."""
-        await self._client.aclose()
+        await self._lanes.close()
 
     async def _ask(
         self, method: str, path: str, progress: _Try, *, key: str | None = None, form: dict[str, str] | None = None
     ) -> tuple[int, httpx.Headers, bytes]:
         headers = {} if key is None else {"I-Twilio-Idempotency-Token": plain(key).encode("ascii", "replace").decode()}
-        request = self._client.stream(
-            method, self._account_url + path, data=form, headers=headers, extensions={"trace": progress.trace}
-        )
-        async with request as response:
+        async with (
+            self._lanes.client() as client,
+            client.stream(
+                method, self._account_url + path, data=form, headers=headers, extensions={"trace": progress.trace}
+            ) as response,
+        ):
             progress.status = response.status_code
             body = bytearray()
             async for chunk in response.aiter_raw():
@@ -178,6 +179,21 @@ class TwilioRest:
                 if len(body) > _LARGEST_ANSWER:
                     raise _HostileAnswerError("Twilio answered more than 64 KiB")
             return response.status_code, response.headers, bytes(body)
+
+    def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
+        settings = self._settings
+        if self._trust is None:  # read once, for it takes longer than a request
+            self._trust = httpx.create_ssl_context()
+        return httpx.AsyncClient(
+            auth=(settings.account_sid or "", settings.auth_token or ""),
+            # An answer that is not packed cannot unpack into more than we asked for.
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            timeout=None,  # noqa: S113  the deadline of the try covers everything
+            follow_redirects=False,  # our credentials and the driver's number go nowhere else
+            limits=limits,
+            verify=self._trust,
+            trust_env=not is_loopback(httpx.URL(settings.base_url).host),
+        )
 
     def _lost(self, words: str, progress: _Try) -> Failed:
         if progress.uncertain:

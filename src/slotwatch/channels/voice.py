@@ -7,6 +7,7 @@ for none. Twilio tells people from answering machines; a machine is no delivery.
 
 from collections.abc import Callable
 from typing import ClassVar, Final
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
@@ -129,7 +130,8 @@ def _twiml(message: Message, callback: str | None) -> str:
     if callback is None:
         return f'<Response>{said}<Pause length="1"/>{said}</Response>'
     ask = _say(_voice(message.lang)[2], message.lang)
-    gather = f'<Gather numDigits="1" timeout="5" method="POST" action={quoteattr(callback)}>{said}{ask}</Gather>'
+    action = f"{callback}&lang={quote(message.lang, safe='', errors='replace')}"  # in what language to say thanks
+    gather = f'<Gather numDigits="1" timeout="5" method="POST" action={quoteattr(action)}>{said}{ask}</Gather>'
     return f"<Response>{gather}{gather}</Response>"
 
 

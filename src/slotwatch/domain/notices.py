@@ -123,10 +123,16 @@ class Recipient:
     language: str | None = None  # None: the vendor's, else English
     zone: str = "UTC"  # IANA name, for the times in it
     vendor_id: int | None = None  # whose wording and whose costs
+    staff_id: int | None = None  # who of the staff; not stored, it tells occasions apart
+
+    @property
+    def mark(self) -> str:
+        """Who it is, in an occasion: an address would stay there for longer than it is needed."""
+        return "office" if self.staff_id is None else f"staff-{self.staff_id}"
 
     def as_dict(self) -> dict[str, Any]:
         """For storage."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "staff_id"}
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> "Recipient":

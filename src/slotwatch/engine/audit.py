@@ -34,6 +34,7 @@ _TOLD_BY_PEOPLE = (
     (State.CANCELLED, Cause.CANCELLED, NoticeKind.BOOKING_CANCELLED),
     (State.COMPLETED, Cause.LEFT, NoticeKind.BOOKING_COMPLETED),
     (State.REINSTATED, Cause.PROVEN, NoticeKind.BOOKING_REINSTATED),
+    (State.VOIDED, Cause.DISPUTE_WON, NoticeKind.SLOT_VOIDED),
 )
 
 

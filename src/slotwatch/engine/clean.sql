@@ -1,6 +1,6 @@
 -- name: clean: forfeits whose hold has passed become final; deliveries that nobody sent in time are missed; old rows go.
 -- guard: a forfeit with an open dispute waits; only pending deliveries without a running lease are closed.
--- index: booking_forfeit_idx, delivery_claim_idx, idempotency_created_idx, notice_own_idx; a day of codes
+-- index: booking_forfeit_idx, delivery_claim_idx, idempotency_created_idx, notice_own_idx, notice_own_valid_idx; a day of codes
 WITH clock AS MATERIALIZED (
     SELECT coalesce(:now::timestamptz, clock_timestamp()) AS now
 ), final AS (
@@ -29,6 +29,8 @@ WITH clock AS MATERIALIZED (
     DELETE FROM heartbeat USING clock WHERE beat_at < clock.now - interval '1 hour' RETURNING instance
 ), audits AS (
     DELETE FROM audit_run USING clock WHERE at < clock.now - interval '7 days' RETURNING id
+), sessions AS (
+    DELETE FROM session USING clock WHERE ends_at < clock.now - interval '1 day'
 ), stale AS (  -- a change of the board is kept from one cleaning to the next but one
     DELETE FROM board_change WHERE stale
 ), ageing AS (
@@ -41,10 +43,16 @@ WITH clock AS MATERIALIZED (
     DELETE FROM notice USING clock
      WHERE booking_id IS NULL AND kind = 'sign_in_code' AND valid_until < clock.now - interval '1 day'
     RETURNING id
-), sent_codes AS (
-    DELETE FROM delivery USING codes WHERE notice_id = codes.id
-), tried_codes AS (
-    DELETE FROM attempt USING codes WHERE notice_id = codes.id
+), old AS (  -- alerts, digests and disputes as they were told: they hold names and addresses
+    DELETE FROM notice USING clock
+     WHERE booking_id IS NULL AND kind <> 'sign_in_code' AND valid_until < clock.now - interval '30 days'
+    RETURNING id
+), gone AS (
+    SELECT id FROM codes UNION ALL SELECT id FROM old
+), sent_ones AS (
+    DELETE FROM delivery USING gone WHERE notice_id = gone.id
+), tried_ones AS (
+    DELETE FROM attempt USING gone WHERE notice_id = gone.id
 ), stale_codes AS (
     DELETE FROM sign_in_code USING clock WHERE ends_at < clock.now - interval '1 day'
 )

@@ -15,7 +15,7 @@ import structlog
 
 from slotwatch.domain.alerts import AlertKind, AlertRules
 from slotwatch.domain.errors import Unavailable
-from slotwatch.domain.notices import Channel, NoticeKind, Recipient
+from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind, Recipient
 from slotwatch.outbox.settings import CapSettings
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
@@ -30,7 +30,6 @@ _log = structlog.get_logger(__name__)
 WATCH_EVERY = timedelta(minutes=1)
 _SLICES = 15  # of the vendors one slice's rates are looked at each minute: that reads weeks of bookings
 _USUAL_DAYS = 28
-_TOLD_FOR = timedelta(hours=24)
 
 _FILES = {
     "vendor_delivery_failures": AlertKind.DELIVERY_FAILURES,
@@ -47,8 +46,9 @@ _FILES = {
 _SETTLE = load_sql(__package__, "alerts/settle_alerts.sql")
 # Claimed by the row: of two that come at once the second waits, and sees that it is done.
 _CLAIM = Statement(
-    "INSERT INTO watch_run AS w (what, at) VALUES (:what, :now) ON CONFLICT (what) DO UPDATE SET at = excluded.at"
-    " WHERE w.at <= excluded.at - :every::interval RETURNING at"
+    "INSERT INTO watch_run AS w (what, at) VALUES (:what, :now) ON CONFLICT (what) DO UPDATE SET at = excluded.at,"
+    " slice = (w.slice + 1) % :slices::int"
+    " WHERE w.at <= excluded.at - :every::interval RETURNING slice"
 )
 
 
@@ -80,12 +80,12 @@ class Watch:
             return await self._look(conn, now)
 
     async def run_if_due(self) -> WatchReport | None:
-        """As `run_once`, unless somebody did it within the last minute; the rates of each vendor every 15 minutes."""
+        """As `run_once`, unless somebody did it within the last minute; each vendor's no-show rates every 15th
+        time, its failed messages every fifth."""
         async with self._database.transaction() as conn:
             now = await self._clock.now(conn)
-            if await _CLAIM.fetchval(conn, what="alerts", now=now, every=WATCH_EVERY) is None:
-                return None
-            return await self._look(conn, now, slices=_SLICES, of=int(now.timestamp()) // 60 % _SLICES)
+            part = await _CLAIM.fetchval(conn, what="alerts", now=now, every=WATCH_EVERY, slices=_SLICES)
+            return None if part is None else await self._look(conn, now, slices=_SLICES, of=part)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look every minute until stopped; trouble is logged and tried again."""
@@ -144,11 +144,11 @@ class Watch:
             await tell(
                 conn,
                 NoticeKind.ALERT_RAISED,
-                occasion=f"{row['id']}:{person.email}",
+                occasion=f"{row['id']}:{person.mark}",
                 recipient=person,
                 facts=facts,
                 channels=[Channel.EMAIL] if Channel.EMAIL in self._channels else [],
-                valid_for=_TOLD_FOR,
+                valid_for=NOTICE_RULES[NoticeKind.ALERT_RAISED].offset,
                 now=now,
             )
             for person in people

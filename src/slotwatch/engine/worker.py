@@ -17,7 +17,6 @@ from slotwatch.domain.errors import Unavailable
 from slotwatch.engine.advance import Advancer, AdvanceReport, next_due
 from slotwatch.engine.audit import AUDIT_EVERY, Auditor
 from slotwatch.engine.clean import CLEAN_EVERY, Cleaner
-from slotwatch.engine.digest import DIGEST_EVERY, Digest
 from slotwatch.engine.outages import BEAT_EVERY, Heart
 from slotwatch.storage.clock import Clock, monotonic
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
@@ -41,7 +40,6 @@ class Duties:
     auditor: Auditor
     cleaner: Cleaner
     heart: Heart
-    digest: Digest | None = None
 
 
 class Worker:
@@ -92,7 +90,7 @@ class Worker:
             await self._clock.wait(wait, self.wake, stop)
 
     async def _look_after(self, conn: Connection) -> datetime:
-        """Beat before anything expires, so that a silence is on record; audit, clean and sum up when it is time."""
+        """Beat before anything expires, so that a silence is on record; audit and clean when it is time."""
         duties = self._duties
         if self._is_time("beat", BEAT_EVERY):
             now = await duties.heart.beat(conn)
@@ -104,11 +102,6 @@ class Worker:
         if self._is_time("clean", CLEAN_EVERY):
             async with conn.transaction():
                 await duties.cleaner.run_once(conn)
-        if duties.digest is not None and self._is_time("digest", DIGEST_EVERY):
-            async with conn.transaction():
-                report = await duties.digest.run_once(conn, now)
-            if report.told:
-                self._on_moved()
         return now
 
     def _is_time(self, duty: str, every: timedelta) -> bool:

@@ -12,6 +12,7 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
+from slotwatch.channels.channel import without_address
 from slotwatch.channels.receipts import Confirmation, News, Receipt, Reply
 from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.notices import NOTICE_RULES, Channel
@@ -95,7 +96,7 @@ class ReceiptBook:
             message_ids=[one.message_id for one in receipts],
             notice_ids=[_notice_id(one.key) for one in receipts],
             statuses=[one.status for one in receipts],
-            errors=[one.error for one in receipts],
+            errors=[one.error and without_address(one.error, one.address or "") for one in receipts],
             suppressions=[one.suppress for one in receipts],
             addresses=[_address(one) for one in receipts],
             **self._plan,

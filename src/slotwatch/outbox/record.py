@@ -13,7 +13,8 @@ __all__ = ["hand_over", "record"]
 _RECORD = load_sql(__package__, "record_outcomes.sql")
 # Durable before the provider is asked: a row whose answer never came may have arrived. Same order as everywhere.
 _HAND_OVER = Statement(
-    "UPDATE delivery AS d SET handed_over = d.lease FROM unnest(:notice_ids::bigint[], :leases::int[]) AS o(id, lease)"
+    "UPDATE delivery AS d SET handed_over = d.lease"
+    " FROM unnest((SELECT :notice_ids::bigint[]), (SELECT :leases::int[])) AS o(id, lease)"  # else planned anew
     " WHERE d.notice_id = o.id AND d.channel = :channel AND d.lease = o.lease AND d.state = 'pending'"
     " RETURNING d.notice_id"
 )
@@ -37,12 +38,13 @@ async def record(
     channel: Channel,
     provider: str,
     results: Sequence[tuple[Claimed, Verdict]],
-    at: datetime,
+    at: datetime | None,
     *,
     cost: int | None = None,
 ) -> set[int]:
     """Write them in one statement. The notices of those that were still ours; the others belong to a later lease.
 
+    They came at `at`; None: now, by the database's clock.
     `cost` of a message, in minor units, makes what was sent count towards the caps; None: it costs nothing.
     """
     results = sorted(results, key=lambda result: result[0].notice_id)

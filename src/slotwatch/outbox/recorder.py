@@ -24,6 +24,7 @@ __all__ = ["Recorder"]
 _log = structlog.get_logger(__name__)
 
 _LONGEST_PAUSE = 1.0
+_GATHER = timedelta(milliseconds=20)  # between two statements, while there is much to write
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Recorder:
             while self._waiting:
                 entries, self._waiting = self._waiting, []
                 await self._write(entries)
+                if self._waiting:  # a busy time: soon there will be more
+                    await self._clock.wait(_GATHER)
         finally:
             self._writing = None
 
@@ -94,8 +97,8 @@ class Recorder:
         while True:
             try:
                 async with self._database.connection() as conn:
-                    now = await self._clock.now(conn)
-                    return await record(conn, self._channel, self._provider, results, now, cost=self._cost)
+                    at, cost = self._clock.fixed, self._cost
+                    return await record(conn, self._channel, self._provider, results, at, cost=cost)
             except asyncpg.DataError:
                 raise
             except (Unavailable, *CONNECTION_ERRORS, asyncpg.PostgresError) as error:

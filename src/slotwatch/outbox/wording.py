@@ -4,6 +4,7 @@ A file is worked out in two steps. At start `[% … %]`, `[[ … ]]` put the fil
 what stands in `{{ … }}`, `{% … %}` surviving; the result is compiled. So sending only fills in values.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,7 @@ BUILT_IN = Path(__file__).parent / "templates"
 
 _NO_FONTS = mrml.RenderOptions(fonts={})  # or it loads fonts from another company, which would see who reads
 _WORDS = ("gettext", "ngettext")
+_LINE_ENDS = re.compile(r"(?:</tr>|</?tbody>|</table>|</td>|</style>|</head>|<br ?/?>)(?=\S)")
 
 
 class Part(StrEnum):
@@ -160,10 +162,17 @@ class Wording:
 @lru_cache(512)
 def _compiled(framed: str, file: str, *, html: bool) -> Compiled:
     """The same text is compiled once, however many vendors it speaks for."""
-    source = mrml.to_html(framed, render_options=_NO_FONTS).content if html else framed
+    source = _in_lines(mrml.to_html(framed, render_options=_NO_FONTS).content) if html else framed
     environment = _ENVIRONMENTS[html]
     needs = find_undeclared_variables(environment.parse(source)) & VALUES.keys()
-    return Compiled(environment.from_string(source), frozenset(needs), source, file)
+    template = environment.from_string(source)
+    template.globals = {}  # there are none; Jinja's own empty ones are slow to look through, and that for each message
+    return Compiled(template, frozenset(needs), source, file)
+
+
+def _in_lines(html: str) -> str:
+    """Lines end where space means nothing: a mail with a very long line would have to be encoded, each time anew."""
+    return _LINE_ENDS.sub(r"\g<0>\n", html)
 
 
 def _own_files(folder: Path) -> dict[str, str]:

@@ -51,6 +51,7 @@ async def hire_workers(place: Place) -> list[Part]:
         *(Part(f"{sender.channel} sender", sender.run) for sender in senders),
         Part("listener", listener.run),
         Part("watch", wiring.build_watch(settings, engine, clock).run),
+        Part("digest", wiring.build_digest(settings, engine, clock).run),
     ]
 
 
@@ -71,7 +72,7 @@ def hire_web(place: Place, desk: Desk, listener: Listener, town: TownGuide | Non
     heart = wiring.build_heart("api", desk.database, place.clock)
     watch = wiring.build_watch(place.settings, desk.database, place.clock)  # so that a silent engine is seen
     return [
-        Part("web", HttpServer(app, listener).run),
+        Part("web", HttpServer(app, listener, trusted_proxies=place.settings.web.trusted_proxies).run),
         Part("heartbeat", heart.run),
         Part("watch of the web", watch.run),
     ]

@@ -62,11 +62,15 @@ def listen(host: str, port: int, *, or_next: bool = False) -> Listener:
 
 
 class HttpServer:
-    """Runs one application on one listener, again and again if need be."""
+    """Runs one application on one listener, again and again if need be.
 
-    def __init__(self, app: Any, listener: Listener) -> None:
+    `trusted_proxies` are believed where they say who called; of everybody else the address is what the socket says.
+    """
+
+    def __init__(self, app: Any, listener: Listener, *, trusted_proxies: str = "127.0.0.1") -> None:
         self._app = app
         self._listener = listener
+        self._trusted_proxies = trusted_proxies
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`; open requests have 5 s to finish."""
@@ -83,6 +87,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                forwarded_allow_ips=self._trusted_proxies,
                 timeout_graceful_shutdown=_SECONDS_FOR_OPEN_REQUESTS,
             )
         )

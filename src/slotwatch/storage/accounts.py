@@ -1,5 +1,6 @@
 """Who an address belongs to: drivers who proved it, and live staff; and new drivers who come by an address alone."""
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,7 @@ __all__ = [
     "rename_driver",
     "staff_with",
     "verified_at",
+    "wait_for_address",
 ]
 
 _COLUMNS = "id, subject, name, email, phone, preferences"
@@ -33,14 +35,15 @@ _MAKE = {
     Channel.EMAIL: Statement(
         "INSERT INTO driver (subject, email, email_verified_at, created_at)"  # noqa: S608  # names only, no values
         " VALUES (:subject, :address, :now, :now)"
-        f" ON CONFLICT (subject) DO NOTHING RETURNING {_COLUMNS}"
+        f" RETURNING {_COLUMNS}"
     ),
     Channel.SMS: Statement(
         "INSERT INTO driver (subject, phone, phone_verified_at, created_at)"  # noqa: S608
         " VALUES (:subject, :address, :now, :now)"
-        f" ON CONFLICT (subject) DO NOTHING RETURNING {_COLUMNS}"
+        f" RETURNING {_COLUMNS}"
     ),
 }
+_QUEUE = Statement("SELECT pg_advisory_xact_lock(hashtextextended(lower(:address), 3))")
 _BY_ID = Statement(f"SELECT {_COLUMNS} FROM driver WHERE id = :id")  # noqa: S608
 _VERIFIED_AT = Statement("SELECT email_verified_at, phone_verified_at FROM driver WHERE id = :id")
 _RENAME = Statement("UPDATE driver SET name = :name WHERE id = :id")
@@ -48,7 +51,10 @@ _STAFF = Statement(
     "SELECT s.id, s.vendor_id, s.role, s.name, v.name AS vendor_name FROM staff AS s"
     " LEFT JOIN vendor AS v ON v.id = s.vendor_id WHERE lower(s.email) = lower(:email) AND s.removed_at IS NULL"
 )
-_END_SESSIONS = Statement("DELETE FROM session WHERE driver_id = :driver_id")
+_END_SESSIONS = Statement(
+    "WITH browsers AS (DELETE FROM push_subscription WHERE driver_id = :driver_id)"
+    " DELETE FROM session WHERE driver_id = :driver_id"
+)
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,17 @@ async def driver_with(conn: Connection, channel: Channel, address: str) -> Drive
     return None if row is None else Driver(**row)
 
 
-async def make_driver_with(
-    conn: Connection, channel: Channel, address: str, *, subject: str, now: datetime
-) -> Driver | None:
-    """A new driver with that address, proven; None where the subject is taken."""
+async def wait_for_address(conn: Connection, address: str) -> None:
+    """Until the end of the transaction, whoever else comes by that address waits here."""
+    await _QUEUE.fetchval(conn, address=address)
+
+
+async def make_driver_with(conn: Connection, channel: Channel, address: str, *, now: datetime) -> Driver:
+    """A new driver with that address, proven. Their subject, which the operator's app is told, says nothing of them."""
+    subject = f"page-{secrets.token_hex(16)}"
     row = await _MAKE[channel].fetchrow(conn, subject=subject, address=address, now=now)
-    return None if row is None else Driver(**row)
+    assert row is not None
+    return Driver(**row)
 
 
 async def find_driver_by_id(conn: Connection, driver_id: int) -> Driver:
@@ -102,5 +113,5 @@ async def staff_with(conn: Connection, email: str) -> StaffMember | None:
 
 
 async def end_sessions_of_driver(conn: Connection, driver_id: int) -> None:
-    """Sign a driver out everywhere."""
+    """Sign a driver out everywhere; no browser is told by push any more, for one of them may be in other hands."""
     await _END_SESSIONS.execute(conn, driver_id=driver_id)

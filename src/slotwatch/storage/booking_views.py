@@ -12,12 +12,26 @@ from slotwatch.domain.notices import Channel, DeliveryState, NoticeKind
 from slotwatch.storage.bookings import booking_from_row
 from slotwatch.storage.statements import Connection, Statement, load_sql
 
-__all__ = ["BookingFilter", "BookingView", "DeliveryView", "TransitionView", "fetch_view", "history", "list_views"]
+__all__ = [
+    "BookingFilter",
+    "BookingView",
+    "DeliveryView",
+    "NoticeView",
+    "TransitionView",
+    "fetch_view",
+    "history",
+    "list_views",
+    "notices_of",
+]
 
 _VIEW = load_sql(__package__, "booking_view.sql")
 _VIEWS = load_sql(__package__, "booking_views.sql")
 _HISTORY = Statement(
     "SELECT from_state, to_state, cause, actor, reason, at FROM transition WHERE booking_id = :id ORDER BY version"
+)
+_NOTICES = Statement(
+    "SELECT n.kind, n.occasion, d.channel, d.state, d.attempts, d.provider, d.provider_message_id, d.sent_at, d.error"
+    " FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id WHERE n.booking_id = :id ORDER BY n.id, d.channel"
 )
 
 
@@ -34,7 +48,8 @@ class DeliveryView:
 
 @dataclass(frozen=True)
 class BookingView:
-    """A booking at the instant `now`; `deliveries` from the oldest notice to the newest."""
+    """A booking at the instant `now`, with the grace that our own outages still owe its driver; `deliveries` from the
+    oldest notice to the newest; `refunded` is what the ledger gave back."""
 
     booking: Booking
     station_name: str
@@ -42,6 +57,7 @@ class BookingView:
     zone: ZoneInfo
     now: datetime
     deliveries: tuple[DeliveryView, ...]
+    refunded: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,21 @@ class TransitionView:
     actor: str
     reason: str | None
     at: datetime
+
+
+@dataclass(frozen=True)
+class NoticeView:
+    """The whole way of one notice on one channel. `error` is in words."""
+
+    kind: NoticeKind
+    occasion: str
+    channel: Channel
+    state: DeliveryState
+    attempts: int
+    provider: str | None
+    provider_message_id: str | None
+    sent_at: datetime | None
+    error: str | None
 
 
 @dataclass(frozen=True)
@@ -112,14 +143,34 @@ async def history(conn: Connection, booking_id: int) -> list[TransitionView]:
     ]
 
 
+async def notices_of(conn: Connection, booking_id: int) -> list[NoticeView]:
+    """What the booking's driver was told or is still to be told, by channel, the oldest notice first."""
+    return [
+        NoticeView(
+            kind=NoticeKind(row["kind"]),
+            occasion=row["occasion"],
+            channel=Channel(row["channel"]),
+            state=DeliveryState(row["state"]),
+            attempts=row["attempts"],
+            provider=row["provider"],
+            provider_message_id=row["provider_message_id"],
+            sent_at=row["sent_at"],
+            error=row["error"],
+        )
+        for row in await _NOTICES.fetch(conn, id=booking_id)
+    ]
+
+
 def _view(row: Any) -> BookingView:
+    booking, owed_until = booking_from_row(row), row["owed_until"]
     return BookingView(
-        booking=booking_from_row(row),
+        booking=booking if owed_until is None else booking.with_grace_until(owed_until),
         station_name=row["station_name"],
         connector_label=row["label"],
         zone=ZoneInfo(row["zone"]),
         now=row["now"],
         deliveries=_deliveries(row),
+        refunded=row["refunded"],
     )
 
 

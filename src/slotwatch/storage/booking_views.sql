@@ -12,6 +12,14 @@ WITH page AS (
      LIMIT :limit
 )
 SELECT b.*, s.name AS station_name, s.zone, c.label, coalesce(:now::timestamptz, clock_timestamp()) AS now,
+       CASE WHEN b.state IN ('confirmed', 'grace')
+                 AND b.grace_ends_at < coalesce(:now::timestamptz, clock_timestamp()) THEN fair_grace_end(
+            b.starts_at, b.ends_at,
+            least(make_interval(mins => (b.terms ->> 'gracePeriodMinutes')::int), b.ends_at - b.starts_at),
+            coalesce(:now::timestamptz, clock_timestamp())) END AS owed_until,
+       CASE WHEN b.payment_status IN ('refunded', 'partly_refunded') THEN coalesce((
+            SELECT g.amount FROM ledger AS g WHERE g.booking_id = b.id AND g.entry = 'refunded'), 0) ELSE 0
+       END AS refunded,
        told.kinds, told.channels, told.states AS delivery_states, told.attempts, told.sent_ats
   FROM page AS b
   JOIN station AS s ON s.id = b.station_id

@@ -18,11 +18,16 @@ _SAVE = Statement(
     " ON CONFLICT (key) DO NOTHING RETURNING id)"
     " SELECT id FROM kept UNION ALL SELECT id FROM inbox_message WHERE key = :key LIMIT 1"
 )
+# A letter's key begins with the number of its notice.
+_IS_SHOWN = (
+    "(:with_codes OR NOT EXISTS (SELECT FROM notice AS n WHERE n.kind = 'sign_in_code'"
+    " AND n.id = CASE WHEN key ~ '^[0-9]{1,18}-' THEN split_part(key, '-', 1)::bigint END))"
+)
 _LIST = Statement(
     f"SELECT {_COLUMNS} FROM inbox_message WHERE (:before::bigint IS NULL OR id < :before)"  # noqa: S608  # names only
-    " AND (:channel::text IS NULL OR channel = :channel) ORDER BY id DESC LIMIT :limit"
+    f" AND (:channel::text IS NULL OR channel = :channel) AND {_IS_SHOWN} ORDER BY id DESC LIMIT :limit"
 )
-_ONE = Statement(f"SELECT {_COLUMNS} FROM inbox_message WHERE id = :id")  # noqa: S608  # names only
+_ONE = Statement(f"SELECT {_COLUMNS} FROM inbox_message WHERE id = :id AND {_IS_SHOWN}")  # noqa: S608  # names only
 
 
 class Letter(Protocol):
@@ -82,14 +87,19 @@ def saver(database: Database, clock: Clock) -> Callable[[Letter], Awaitable[str]
 
 
 async def messages(
-    conn: Connection, *, limit: int = 50, before: int | None = None, channel: str | None = None
+    conn: Connection,
+    *,
+    limit: int = 50,
+    before: int | None = None,
+    channel: str | None = None,
+    with_codes: bool = True,
 ) -> list[StoredMessage]:
-    """The newest messages, or the newest of those older than id `before`."""
-    rows = await _LIST.fetch(conn, limit=limit, before=before, channel=channel)
+    """The newest messages, or the newest of those older than id `before`; those with sign-in codes only if wanted."""
+    rows = await _LIST.fetch(conn, limit=limit, before=before, channel=channel, with_codes=with_codes)
     return [StoredMessage(**row) for row in rows]
 
 
-async def message(conn: Connection, message_id: int) -> StoredMessage | None:
-    """One message."""
-    row = await _ONE.fetchrow(conn, id=message_id)
+async def message(conn: Connection, message_id: int, *, with_codes: bool = True) -> StoredMessage | None:
+    """One message; one with a sign-in code only if wanted."""
+    row = await _ONE.fetchrow(conn, id=message_id, with_codes=with_codes)
     return None if row is None else StoredMessage(**row)

@@ -1,4 +1,8 @@
-"""Drivers: who they are and how to reach them. Personal data stands in this table and nowhere else."""
+"""Drivers: who they are and how to reach them.
+
+Their addresses stand in this table. What is made of them stands elsewhere only for a time (`engine/clean.sql`): a
+week in the local inbox, a day in the notice of a code, 30 days in what a provider reported and in notices to staff.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -7,14 +7,15 @@ __all__ = ["operators", "people_of"]
 
 # A vendor without staff of its own is written to at the address in its profile.
 _PEOPLE = Statement(
-    "SELECT w.name, w.email, w.language, w.vendor_id FROM staff AS w"
+    "SELECT w.name, w.email, w.language, w.vendor_id, w.id AS staff_id FROM staff AS w"
     " WHERE w.vendor_id = :vendor_id AND w.role IN ('owner', 'manager') AND w.removed_at IS NULL"
-    " UNION ALL SELECT v.name, v.email, v.language, v.id FROM vendor AS v"
+    " UNION ALL SELECT v.name, v.email, v.language, v.id, NULL FROM vendor AS v"
     " WHERE v.id = :vendor_id AND v.email IS NOT NULL AND NOT EXISTS (SELECT FROM staff AS w"
     " WHERE w.vendor_id = v.id AND w.role IN ('owner', 'manager') AND w.removed_at IS NULL) ORDER BY email"
 )
 _OPERATORS = Statement(
-    "SELECT name, email, language, vendor_id FROM staff WHERE role = 'operator' AND removed_at IS NULL ORDER BY email"
+    "SELECT name, email, language, vendor_id, id AS staff_id FROM staff"
+    " WHERE role = 'operator' AND removed_at IS NULL ORDER BY email"
 )
 
 

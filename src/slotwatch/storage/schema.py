@@ -287,4 +287,5 @@ Table(
     metadata,
     Column("what", Text, primary_key=True),
     at_column("at"),
+    Column("slice", Integer, nullable=False, server_default="0"),
 )

@@ -38,6 +38,7 @@ notice = Table(
     CheckConstraint("(booking_id IS NULL) = (recipient IS NOT NULL)", name="about"),
 )
 Index("notice_own_idx", notice.c.kind, notice.c.occasion, unique=True, postgresql_where=text("booking_id IS NULL"))
+Index("notice_own_valid_idx", notice.c.valid_until, postgresql_where=text("booking_id IS NULL"))
 
 delivery = Table(
     "delivery",

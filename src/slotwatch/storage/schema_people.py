@@ -68,6 +68,8 @@ session = Table(
     CheckConstraint("(driver_id IS NULL) <> (staff_id IS NULL)", name="person"),
 )
 Index("session_ends_idx", session.c.ends_at)
+Index("session_driver_idx", session.c.driver_id, postgresql_where=text("driver_id IS NOT NULL"))
+Index("session_staff_idx", session.c.staff_id, postgresql_where=text("staff_id IS NOT NULL"))
 
 sign_in_code = Table(
     "sign_in_code",
@@ -80,6 +82,7 @@ sign_in_code = Table(
     at_column("created_at"),
     at_column("ends_at"),
     at_column("used_at", nullable=True),
+    at_column("spent_at", nullable=True),  # when it opened a session
     Column("caller", Text),  # a keyed hash of where the request came from
     CheckConstraint("channel IN ('email', 'sms')", name="channel"),
 )
@@ -127,5 +130,11 @@ Index(
     alert.c.subject,
     unique=True,
     postgresql_where=text("resolved_at IS NULL"),
+)
+Index(
+    "alert_past_idx",
+    func.coalesce(alert.c.vendor_id, text("0")),
+    alert.c.id,
+    postgresql_where=text("resolved_at IS NOT NULL"),
 )
 Index("alert_vendor_idx", alert.c.vendor_id, alert.c.raised_at)

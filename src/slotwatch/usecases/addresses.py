@@ -6,6 +6,7 @@ Nothing here decides who that is, and no answer tells whether anybody is known b
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 
 from slotwatch.domain.errors import InvalidInput, TooManyCodes
 from slotwatch.domain.notices import Channel, NoticeKind, Recipient
@@ -29,8 +30,8 @@ async def request_code(
     caller: str,
     language: str | None = None,
     send: bool = True,
-) -> None:
-    """Send a new code to the address, which `web/contact.py` has checked; older ones stay good for their time.
+) -> int:
+    """Send a new code to the address, which `web/contact.py` has checked; the code's number, which proves nothing.
 
     `key` is the same for all processes (`app.state.code_key`); `caller` is where the request comes from, such as
     its IP address. With `send` False everything is done but the sending, where only some addresses may have a code.
@@ -64,12 +65,16 @@ async def request_code(
             )
         now = await desk.clock.now(conn)
     desk.hint(now)
+    return number
 
 
-async def prove_code(desk: Desk, channel: Channel, address: str, code: str, *, key: bytes) -> bool:
-    """Whether that code was sent to the address within its time and is not used up; then it is used up now.
+async def prove_code(
+    desk: Desk, channel: Channel, address: str, code: str, *, key: bytes, numbers: Sequence[int]
+) -> int | None:
+    """Which of the codes with these numbers that is, if it went to the address within its time and is not used up.
 
-    Five wrong tries use it up, too. Spaces in the code are what people type.
+    Then it is used up now, and the others with it; five wrong tries use them up, too. The numbers are those that the
+    same browser was given, so that nobody else can try its codes. Spaces in the code are what people type.
     """
     _check(desk, channel)
     address = _usual(channel, address)
@@ -79,6 +84,7 @@ async def prove_code(desk: Desk, channel: Channel, address: str, code: str, *, k
             conn,
             channel,
             address,
+            numbers=numbers,
             code_hash=_hash(key, channel, address, typed),
             limits=_LIMITS,
             now=desk.clock.fixed,

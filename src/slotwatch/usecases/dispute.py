@@ -51,7 +51,7 @@ async def _tell_vendor(desk: Desk, conn: Connection, booking: Booking, statement
         await tell(
             conn,
             NoticeKind.DISPUTE_OPENED,
-            occasion=f"{booking.ref}:{person.email}",
+            occasion=f"{booking.ref}:{person.mark}",
             recipient=person,
             facts={
                 "booking": booking.ref,

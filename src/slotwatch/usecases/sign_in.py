@@ -5,14 +5,14 @@ that nobody proved, put in by a client or by somebody who hoped that its owner w
 (pre-hijacking); such a row is left alone, and whoever proves the address gets a new account of their own.
 """
 
-import secrets
 from dataclasses import dataclass
 
-from slotwatch.domain.errors import NotFound
+from slotwatch.domain.errors import Conflict, NotFound
 from slotwatch.domain.notices import Channel
-from slotwatch.storage.accounts import StaffMember, driver_with, make_driver_with, staff_with
+from slotwatch.storage.accounts import StaffMember, driver_with, make_driver_with, staff_with, wait_for_address
 from slotwatch.storage.people import Driver
 from slotwatch.storage.sessions import DRIVER_STAYS, STAFF_STAYS, open_session
+from slotwatch.storage.sign_in_codes import spend_code
 from slotwatch.storage.statements import Connection
 from slotwatch.usecases.desk import Desk
 
@@ -21,15 +21,12 @@ __all__ = ["ProvenAddress", "accounts_of", "sign_in_driver", "sign_in_staff"]
 
 @dataclass(frozen=True)
 class ProvenAddress:
-    """An e-mail address or a phone number (E.164) that somebody proved to be theirs, just now."""
+    """An e-mail address or a phone number (E.164) that somebody proved to be theirs, just now, by the code
+    with that number."""
 
     channel: Channel  # email or sms
     address: str
-
-    @property
-    def subject(self) -> str:
-        """What a new driver is called in tokens."""
-        return f"email:{self.address.lower()}" if self.channel is Channel.EMAIL else f"phone:{self.address}"
+    code: int
 
 
 async def accounts_of(desk: Desk, proven: ProvenAddress) -> tuple[StaffMember | None, Driver | None]:
@@ -40,8 +37,12 @@ async def accounts_of(desk: Desk, proven: ProvenAddress) -> tuple[StaffMember | 
 
 
 async def sign_in_staff(desk: Desk, proven: ProvenAddress) -> str:
-    """A session of the staff with that address: the cookie's token. Raises NotFound: nobody (any more)."""
+    """A session of the staff with that address: the cookie's token.
+
+    Raises NotFound: nobody (any more), and Conflict: the code has opened a session before.
+    """
     async with desk.database.transaction() as conn:
+        await _spend(desk, conn, proven)
         member = await staff_with(conn, proven.address) if proven.channel is Channel.EMAIL else None
         if member is None:
             raise NotFound
@@ -50,25 +51,26 @@ async def sign_in_staff(desk: Desk, proven: ProvenAddress) -> str:
 
 
 async def sign_in_driver(desk: Desk, proven: ProvenAddress) -> str:
-    """A session of the driver who proved that address, or of a new one: the token for the cookie."""
+    """A session of the driver who proved that address, or of a new one: the token for the cookie.
+
+    Raises Conflict: the code has opened a session before.
+    """
     async with desk.database.transaction() as conn:
+        await _spend(desk, conn, proven)
         driver = await _driver(desk, conn, proven)
         now = await desk.clock.now(conn)
         return await open_session(conn, now=now, lasts=DRIVER_STAYS, driver_id=driver.id)
 
 
-async def _driver(desk: Desk, conn: Connection, proven: ProvenAddress) -> Driver:
-    """The driver with the proven address, made on first sight.
+async def _spend(desk: Desk, conn: Connection, proven: ProvenAddress) -> None:
+    if not await spend_code(conn, proven.code, now=desk.clock.fixed):
+        raise Conflict("This code has signed somebody in already.")
 
-    The usual subject may be taken: by the same person a moment ago, or by somebody whose address this was once and who
-    goes by another today. Then the account gets a subject with a tail.
-    """
-    now = await desk.clock.now(conn)
-    for tail in ("", f":{secrets.token_hex(4)}", f":{secrets.token_hex(8)}"):
-        driver = await driver_with(conn, proven.channel, proven.address)
-        if driver is None:
-            subject = proven.subject + tail
-            driver = await make_driver_with(conn, proven.channel, proven.address, subject=subject, now=now)
-        if driver is not None:
-            return driver
-    raise AssertionError("no free subject among three random ones")
+
+async def _driver(desk: Desk, conn: Connection, proven: ProvenAddress) -> Driver:
+    """The driver with the proven address, made on first sight; of two at once, one makes it and the other finds it."""
+    await wait_for_address(conn, proven.address)
+    driver = await driver_with(conn, proven.channel, proven.address)
+    if driver is not None:
+        return driver
+    return await make_driver_with(conn, proven.channel, proven.address, now=await desk.clock.now(conn))

@@ -12,6 +12,7 @@ from slotwatch.channels.push import PushSettings
 from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.usecases.desk import Desk
 from slotwatch.usecases.rotating_codes import RotatingCodes
+from slotwatch.web.addresses import leads_to_this_machine
 from slotwatch.web.api.bookings import BOOKING_ROUTES
 from slotwatch.web.api.disputes import DISPUTE_ROUTES
 from slotwatch.web.api.notifications import NOTIFICATION_ROUTES
@@ -61,6 +62,7 @@ def create_app(
 ) -> Litestar:
     """The application. `has_inbox` shows the local inbox; `links` are added to the start page; `receivers` take what
     providers report; browsers reach the pages at `frontend_url` and subscribe to messages by the key of `push`."""
+    is_local = leads_to_this_machine(frontend_url)
     metrics = Metrics(desk)
     authenticator = authenticator or Authenticator(web, signer)
     live = LiveFeed(desk.database, desk.clock, authenticator)
@@ -73,7 +75,7 @@ def create_app(
             "drivers": DriverBook(desk),
             "receivers": receivers,
             "metrics": metrics,
-            "links": [*_links(has_inbox=has_inbox), *links],
+            "links": [*_links(has_inbox=has_inbox and (web.inbox_open or is_local)), *links],
             "inbox_open": web.inbox_open,
             "needed_schema": None,
             "openapi": None,
@@ -81,7 +83,7 @@ def create_app(
             "seals": Seals(signer.derived_key("sealed facts")),
             "rotating_codes": RotatingCodes(signer.derived_key("rotating codes")),
             "notice_tokens": NoticeTokens(signer.derived_key("notice tokens")),
-            "has_inbox": has_inbox,
+            "has_inbox": has_inbox and is_local,  # said beside a code
             "code_key": signer.derived_key("sign-in codes"),
             "frontend_url": frontend_url,
             "push": push or PushSettings(),

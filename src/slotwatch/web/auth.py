@@ -55,7 +55,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """The person behind a token; the contact is what the token says about it, if anything."""
+    """The person behind a token; the contact is what the token says about it, if anything.
+
+    An address is proven where we signed the token, or where another issuer says in so many words that it is verified:
+    whoever proved an address may sign in by it, and many issuers let people type what they like.
+    """
 
     subject: str
     role: Role
@@ -63,6 +67,18 @@ class Caller:
     name: str | None = None
     email: str | None = None
     phone: str | None = None
+    email_is_proven: bool = True
+    phone_is_proven: bool = True
+
+    @property
+    def proven_email(self) -> str | None:
+        """The e-mail address, if the token proves that it is theirs."""
+        return self.email if self.email_is_proven else None
+
+    @property
+    def proven_phone(self) -> str | None:
+        """The phone number, if the token proves that it is theirs."""
+        return self.phone if self.phone_is_proven else None
 
     @property
     def key(self) -> str:
@@ -257,7 +273,7 @@ class Authenticator:
             proven = self._ours(token) if is_ours else await self._foreign(token, header.get("kid"))
             claims = msgspec.convert(proven, _Claims)
             self._check_claims(claims, is_ours=is_ours)
-            return _caller(claims), claims.exp + _LEEWAY_SECONDS
+            return _caller(claims, is_ours=is_ours), claims.exp + _LEEWAY_SECONDS
         except msgspec.ValidationError as error:
             raise Unauthenticated(f"This token lacks what slotwatch needs: {error}.") from error
         except (JoseError, ValueError, TypeError, KeyError, NotFound) as error:
@@ -309,7 +325,7 @@ def _unproven(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return dict(parts.headers()), payload
 
 
-def _caller(claims: _Claims) -> Caller:
+def _caller(claims: _Claims, *, is_ours: bool) -> Caller:
     vendor_id = claims.vendor_id
     if isinstance(vendor_id, str):
         vendor_id = parse_ref("VN", vendor_id)
@@ -322,6 +338,8 @@ def _caller(claims: _Claims) -> Caller:
         name=_if_good(checked_name, claims.name),
         email=_if_good(checked_email, claims.email) if claims.email_verified is not False else None,
         phone=_if_good(checked_phone, claims.phone_number) if claims.phone_number_verified is not False else None,
+        email_is_proven=is_ours or claims.email_verified is True,
+        phone_is_proven=is_ours or claims.phone_number_verified is True,
     )
 
 

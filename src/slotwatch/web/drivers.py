@@ -49,7 +49,7 @@ class DriverBook:
 
 async def driver_who_books(request: ApiRequest, contact: Contact | None) -> Driver:
     """The driver, made on first sight; a contact in the request replaces what was known, one in the token fills gaps
-    and, being vouched for, is a verified address.
+    and, where the token proves it, is a verified address.
 
     Raises FieldsRefused.
     """
@@ -68,8 +68,8 @@ async def driver_who_books(request: ApiRequest, contact: Contact | None) -> Driv
             name=name or (None if known and known.name else caller.name),
             email=email or (None if known and known.email else caller.email),
             phone=phone or (None if known and known.phone else caller.phone),
-            proven_email=caller.email,
-            proven_phone=caller.phone,
+            proven_email=caller.proven_email,
+            proven_phone=caller.proven_phone,
         )
     book: DriverBook = request.app.state.drivers
     book.remember(driver)

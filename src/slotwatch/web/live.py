@@ -35,6 +35,9 @@ LOOK_EVERY = timedelta(milliseconds=400)
 _LOOKS_A_HEARTBEAT = 37  # 15 s
 _LOOKS_A_CHECK = 5  # 2 s: how long a stream may outlive its session
 _MOST_VIEWERS = 5000
+_MOST_OF_VENDOR = 2000  # so that one vendor leaves room for the others
+_MOST_OF_SESSION = 50  # tabs of one browser
+_MOST_OF_TOKEN = 1000  # a program that passes the stream on to many screens
 
 _HEARTBEAT = b": still here\n\n"
 _TROUBLE = b"event: trouble\ndata: {}\n\n"
@@ -119,6 +122,12 @@ class LiveFeed:
         """A new viewer, who is told first of what changed since the mark `since`. Raises Unavailable."""
         if self.count >= _MOST_VIEWERS:
             raise Unavailable("Too many live streams are open here. Ask again later.")
+        of_vendor = self._viewers.get(admission.vendor_id, ())
+        if len(of_vendor) >= _MOST_OF_VENDOR:
+            raise Unavailable("Too many live streams of this vendor are open here. Ask again later.")
+        most = _MOST_OF_TOKEN if admission.session_hash is None else _MOST_OF_SESSION
+        if sum(viewer.admission == admission for viewer in of_vendor) >= most:
+            raise Unavailable("Too many live streams are open for this sign-in. Close some of them.")
         viewer, mark = Viewer(admission), Mark.parse(since)
         try:
             async with self._looking:  # between two looks: the one before did not know of the viewer, the next one does

@@ -113,7 +113,7 @@ def let_in(door: Door) -> Callable[[PageRequest], Awaitable[Response[Any] | None
         visitor = await visitor_of(request)
         request.scope["user"] = visitor
         if request.method not in _SAFE_METHODS:
-            _check_origin(request)
+            _check_origin(request, must_be_said=visitor is None and door is Door.ANYONE)
             if visitor is not None:
                 await _check_csrf(request, visitor)
         if door is Door.ANYONE:
@@ -185,7 +185,8 @@ def _ask_to_sign_in(request: PageRequest) -> Response[Any]:
     return go(target)
 
 
-def _check_origin(request: PageRequest) -> None:
+def _check_origin(request: PageRequest, *, must_be_said: bool) -> None:
+    """Every browser sends one of the two headers with a form; who is signed in proves it by `csrf` besides."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         if site not in ("same-origin", "none"):
@@ -193,7 +194,7 @@ def _check_origin(request: PageRequest) -> None:
         return
     origin = request.headers.get("origin")
     ours = {request.headers.get("host", ""), urlsplit(request.app.state.frontend_url).netloc}
-    if origin is not None and urlsplit(origin).netloc not in ours:
+    if must_be_said if origin is None else urlsplit(origin).netloc not in ours:
         raise ForeignForm
 
 

@@ -107,6 +107,16 @@ async def test_a_refused_mail_is_refused_and_never_suppresses_the_address() -> N
         )
 
 
+@pytest.mark.parametrize("code", [550, 450, 421])
+async def test_an_error_does_not_tell_the_address(code: int) -> None:
+    with mail_sink() as sink:
+        sink.on_rcpt["driver@example.com"] = f"{code} 5.1.1 <Driver@Example.com>: no, try <sam@example.org>"
+        outcome = await send_once(sink, message())
+
+    assert isinstance(outcome, Refused | Failed)
+    assert outcome.error.endswith(f"{code} 5.1.1 the recipient: no, try an address")
+
+
 async def test_a_refused_sender_is_our_own_trouble_and_not_the_recipients() -> None:
     with mail_sink() as sink:
         sink.on_mail = "550 5.7.1 who are you"

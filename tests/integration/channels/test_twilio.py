@@ -187,6 +187,15 @@ async def test_a_number_that_cannot_be_reached_is_refused(code: int) -> None:
     assert outcome == Refused(f"Twilio answered 400, code {code}: no way")
 
 
+@pytest.mark.parametrize("said", [DRIVER, DRIVER[1:], "+41 79 123 45 67", f"%2B{DRIVER[1:]}", f"whatsapp:{DRIVER}"])
+@pytest.mark.parametrize("status", [400, 500])
+async def test_an_error_does_not_tell_the_number(said: str, status: int) -> None:
+    outcome = await answered(twilio_error(status, 21211, f"The 'To' number {said} is not valid"))
+
+    assert isinstance(outcome, Refused | Failed)
+    assert "The 'To' number the recipient is not valid" in outcome.error
+
+
 @pytest.mark.parametrize("status", [400, 403])
 async def test_who_said_stop_is_refused_and_suppressed(status: int) -> None:
     outcome = await answered(twilio_error(status, 21610))

@@ -153,7 +153,7 @@ async def test_a_call_says_the_text_twice_and_asks_for_a_key() -> None:
     assert len(gathers) == 2
     for gather in gathers:
         assert gather.get("numDigits") == "1"
-        assert gather.get("action") == f"{CALLBACK}?delivery=delivery-7"
+        assert gather.get("action") == f"{CALLBACK}?delivery=delivery-7&lang=de"
         text, ask = gather.findall("Say")
         assert (text.text, text.get("language")) == ("Ihr Slot beginnt.", "de-DE")
         assert "Taste" in (ask.text or "")

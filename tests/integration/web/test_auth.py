@@ -244,6 +244,20 @@ async def test_an_issuers_token_lets_its_driver_in_and_the_keys_are_fetched_once
 
 
 @pytest.mark.parametrize(
+    ("verified", "is_proven"), [({}, False), ({"email_verified": True, "phone_number_verified": True}, True)], ids=str
+)
+async def test_an_issuers_address_is_a_contact_and_a_proof_only_where_it_says_so(
+    federated: Authenticator, issuer: Issuer, signer: TokenSigner, verified: dict[str, Any], is_proven: bool
+) -> None:
+    contact: dict[str, Any] = {"email": "mira@example.org", "phone_number": "+15005550010"}
+    caller = await federated.caller(f"Bearer {issuer.token(**contact, **verified)}")
+    assert (caller.email, caller.phone) == tuple(contact.values())
+    assert (caller.proven_email, caller.proven_phone) == (tuple(contact.values()) if is_proven else (None, None))
+    ours = await federated.caller(f"Bearer {signer.issue('anna', 'driver', email='anna@example.org')}")
+    assert ours.proven_email == "anna@example.org"
+
+
+@pytest.mark.parametrize(
     "claims",
     [{"iss": "https://other.example"}, {"aud": "other"}, {"aud": ["x", "y"]}, {"role": "x"}, {"exp": 1}],
     ids=str,

@@ -91,6 +91,33 @@ async def test_a_booking_looks_as_the_contract_says(api: Api) -> None:
     }
 
 
+async def test_a_single_booking_tells_the_whole_way_of_each_notice(api: Api, database: Database) -> None:
+    """To the driver and to the vendor's people, and only where one booking is asked for."""
+    booking = await api.booked()
+    async with database.connection() as conn:
+        await conn.execute(
+            "UPDATE delivery SET state = 'failed', attempts = 2, provider = 'twilio', error = 'no such number'"
+            " WHERE channel = 'sms'"
+        )
+        await conn.execute(
+            "UPDATE delivery SET state = 'sent', attempts = 1, provider = 'smtp', provider_message_id = 'q7',"
+            " sent_at = next_attempt_at WHERE channel = 'email'"
+        )
+    mail = {
+        **{"kind": "bookingConfirmed", "occasion": "", "channel": "email", "status": "sent", "attempts": 1},
+        **{"provider": "smtp", "providerId": "q7", "sentAt": "2026-03-02T12:00:00Z", "error": None},
+    }
+    text = {
+        **{"kind": "bookingConfirmed", "occasion": "", "channel": "sms", "status": "failed", "attempts": 2},
+        **{"provider": "twilio", "providerId": None, "sentAt": None, "error": "no such number"},
+    }
+    own = (await api.get(f"{BOOKINGS}/{booking['bookingId']}")).json()
+    staff = (await api.get(f"/api/vendor/bookings/{booking['bookingId']}", headers=bearer(role="vendor"))).json()
+    assert own["notices"] == staff["notices"] == [mail, text]
+    (listed,) = (await api.get(BOOKINGS)).json()["items"]
+    assert "notices" not in booking and "notices" not in listed
+
+
 async def test_the_countdown_shows_while_grace_runs(api: Api, desk: Desk, database: Database) -> None:
     booking = await api.booked()
     api.clock.advance(timedelta(hours=1))

@@ -143,6 +143,8 @@ async def test_paying_and_cancelling_show_the_money_first_and_happen_once(
     mira.seen = form
     await mira.send(f"{path}/cancel")
     assert mira.path == path
+    await paying_crew.execute("UPDATE booking SET ended_at = ended_at - interval '2 days' WHERE id = $1", booking.id)
+    assert "€9.37 of €12.50 goes back to you" in await mira.open(path), "what the ledger says, not what terms would"
     assert [entry[0] for entry in await paying_crew.ledger(booking)] == ["captured", "refunded", "kept"]
 
 

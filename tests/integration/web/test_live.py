@@ -8,6 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.ids import booking_ref, ref
 from slotwatch.processes.http import HttpServer, Listener, listen
 from slotwatch.storage.clock import MovableClock
@@ -204,6 +205,22 @@ async def test_a_thousand_viewers_cost_one_question_and_hear_it_at_once(feed: Li
     for viewer in viewers[1:]:
         feed.leave(viewer)
     assert len(list(feed.viewers)) == 1
+
+
+async def test_one_sign_in_and_one_vendor_leave_streams_for_the_others(feed: LiveFeed, desk: Desk, town: Town) -> None:
+    greedy, program = Pass(town.vendor, session_hash="0"), Pass(town.vendor, authorization="Bearer one")
+    kept = [await feed.join(greedy, None) for _ in range(50)]
+    with pytest.raises(Unavailable, match="this sign-in"):
+        await feed.join(greedy, None)
+    kept += [await feed.join(program, None) for _ in range(1000)]
+    with pytest.raises(Unavailable, match="this sign-in"):
+        await feed.join(program, None)
+    kept += [await feed.join(Pass(town.vendor, session_hash=str(number)), None) for number in range(1, 951)]
+    with pytest.raises(Unavailable, match="this vendor"):
+        await feed.join(Pass(town.vendor, session_hash="new"), None)
+    kept.append(await feed.join(Pass(town.other_vendor, session_hash="theirs"), None))
+    feed.leave(kept[0])
+    assert await feed.join(greedy, None)
 
 
 async def test_over_a_socket_it_streams_resumes_and_lets_the_server_stop(desk: Desk, town: Town) -> None:

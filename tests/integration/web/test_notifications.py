@@ -45,6 +45,14 @@ async def test_the_start_of_a_slot_is_shown_by_a_browser_that_subscribed_over_th
         given = {name: json.loads(shown_by.subscription)[name] for name in ("endpoint", "keys")}
         added = await api.post(f"{PATH}/push", {"subscription": given})
         assert (added.status_code, added.json()["push"]["browsers"]) == (200, 1), added.text
+        before = {"Idempotency-Key": "once"}
+        for _ in range(2):
+            dropped = await api.call("DELETE", f"{PATH}/push", {"endpoint": given["endpoint"]}, headers=before)
+            assert (dropped.status_code, dropped.json()["push"]["browsers"]) == (200, 0)
+            again = await api.post(f"{PATH}/push", {"subscription": given}, headers={"Idempotency-Key": "twice"})
+            assert (again.status_code, again.json()["push"]["browsers"]) == (200, 1)
+        reused = await api.post(f"{PATH}/push", {"subscription": given}, headers=before)
+        assert reused.status_code == 422, "a key belongs to one request"
         await crew.never_silent()
         await crew.booked(town.driver, town.connectors[0], town.slot())
         await crew.live_for(timedelta(hours=1))

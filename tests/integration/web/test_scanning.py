@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -173,6 +174,60 @@ async def test_the_code_of_a_screen_counts_while_it_is_shown_and_a_little_longer
     assert "You are checked in" in await mira.send(code(town))
 
 
+async def test_what_one_browser_saw_on_a_screen_counts_in_no_other(
+    mira: Guest, client: httpx.AsyncClient, crew: Crew, town: Town, booking: Booking
+) -> None:
+    await crew.execute("UPDATE station SET rotating_code = true WHERE id = $1", town.station)
+    await crew.live_for(HOUR)
+    accomplice = Guest(client)
+    await accomplice.open(f"{code(town)}?k={CODES.code(town.connectors[0], crew.clock.read())}")
+    passed_on = re.search(r"seen%3D([\w.%-]+)", str(accomplice.seen and accomplice.seen.text))
+    assert passed_on
+    assert "as it is now" in await mira.open(f"{code(town)}?seen={passed_on[1]}")
+    assert "code on the screen" in await _tapped(mira, town, seen=passed_on[1])
+    assert await crew.state(booking) is State.GRACE
+
+
+async def test_who_signs_in_with_another_address_need_not_scan_again(
+    client: httpx.AsyncClient, desk: Desk, crew: Crew, town: Town, booking: Booking
+) -> None:
+    await crew.execute("UPDATE station SET rotating_code = true WHERE id = $1", town.station)
+    await crew.live_for(HOUR)
+    guest = Guest(client, await driver_cookie(desk.database, town.stranger.id, now=crew.clock.read()))
+    assert "No booking here" in await guest.open(f"{code(town)}?k={CODES.code(town.connectors[0], crew.clock.read())}")
+    target = re.search(r'href="/sign-in\?next=([^"]+)"', str(guest.seen and guest.seen.text))
+    assert target
+    guest.cookies |= await driver_cookie(desk.database, town.driver.id, now=crew.clock.read())
+    assert "Check in at" in await guest.open(unquote(target[1]))
+    assert "You are checked in" in await guest.send(code(town))
+
+
+async def test_while_our_outage_still_owes_grace_the_button_is_there_and_works(
+    mira: Guest, client: httpx.AsyncClient, crew: Crew, town: Town, booking: Booking
+) -> None:
+    """The engine was silent from 13:00 to 13:20; at 13:31 it has not come round yet to say so."""
+    await crew.live_for(HOUR)
+    await crew.execute(
+        "INSERT INTO outage (component, began_at, ended_at, detail) VALUES ('engine', $1, $2, 'test')",
+        *(booking.timeline.starts_at, booking.timeline.starts_at + 20 * MINUTE),
+    )
+    crew.clock.advance(31 * MINUTE)
+    link = f"/b/{TOKENS.check_in_token(booking.id)}"
+    assert "Check in by 13:50" in await mira.open(f"/bookings/{booking.ref}")
+    assert "Check in by 13:50" in await Guest(client).open(link)
+    assert "Check in by 13:50" in await mira.open(code(town))
+    assert "You are checked in" in await mira.send(code(town))
+
+
+async def test_between_the_end_of_grace_and_the_verdict_nobody_is_told_that_it_is_lost(
+    mira: Guest, client: httpx.AsyncClient, crew: Crew, town: Town, booking: Booking
+) -> None:
+    await crew.live_for(HOUR)
+    crew.clock.advance(31 * MINUTE)  # the engine comes round in a moment
+    for text in (await mira.open(code(town)), await Guest(client).open(f"/b/{TOKENS.check_in_token(booking.id)}")):
+        assert "is being decided" in text and "dispute" not in text and "other drivers" not in text
+
+
 async def _tapped(mira: Guest, town: Town, **fields: str) -> str:
     assert mira.seen is not None
     csrf = mira.seen.text.partition('name="csrf" value="')[2][:64]
@@ -197,10 +252,19 @@ async def test_the_api_asks_for_the_same_proof(api: Api, crew: Crew, town: Town)
     ):
         answer = await api.put(path, asked)
         assert answer.status_code == 409 and (answer.json()["code"], answer.json().get("needs")) == said, asked
+    answer = await api.put(path, {"method": "vendor", "location": here})
+    assert answer.status_code == 422 and "staff" in answer.text, "a driver's token speaks for no staff"
     answer = await api.put(path, {"method": "qr", "qrToken": fresh, "location": {**here, "accuracy": 20.5}})
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
     assert (await api.put(path, {"method": "app"})).status_code == 200, "again changes nothing and needs no proof"
     assert (await api.as_caller(bearer("driver-2")).put(path, {"method": "app"})).status_code == 404
+
+
+async def test_that_the_car_was_plugged_in_is_the_apps_word_on_record(api: Api, crew: Crew) -> None:
+    booking = await api.booked(starts_in=10 * MINUTE)
+    path = f"/api/users/bookings/{booking['bookingId']}/checkin"
+    assert (await api.put(path, {"method": "charger"})).status_code == 200
+    assert await crew.value("SELECT detail FROM evidence") == {"via": "the app says so"}
 
 
 async def test_the_signed_link_of_a_message_checks_in_without_signing_in(

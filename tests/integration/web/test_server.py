@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -48,6 +49,27 @@ async def test_a_booking_is_made_over_a_socket_and_the_server_keeps_its_name_to_
         answer = await client.post("/api/users/bookings", json={**slot, "endTime": "2026-03-02T14:00:00Z"})
     assert answer.status_code == 201
     assert "server" not in answer.headers
+
+
+@pytest.mark.parametrize(("trusted", "caller"), [("127.0.0.1", "198.51.100.7"), ("192.0.2.1", "127.0.0.1")])
+async def test_only_a_proxy_that_is_trusted_says_where_a_request_came_from(
+    desk: Desk, trusted: str, caller: str
+) -> None:
+    async def say(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await make_app(desk)(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["client"][0].encode()})
+
+    listener, stop = listen("127.0.0.1", 0), asyncio.Event()
+    serving = asyncio.create_task(HttpServer(say, listener, trusted_proxies=trusted).run(stop))
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(listener.url, headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
+    assert answer.text == caller
+    stop.set()
+    await serving
+    listener.close()
 
 
 async def test_a_body_over_the_limit_is_refused_before_it_is_read(listener: Listener) -> None:

@@ -1,15 +1,21 @@
 """Signing in by a code: whoever proves an address gets its account, and nobody learns whose address is known."""
 
+import asyncio
+import json
 import re
 from datetime import timedelta
 
 import httpx
 import pytest
 
+from slotwatch.domain.notices import Channel
 from slotwatch.domain.staff import StaffRole
 from slotwatch.storage.clock import MovableClock
+from slotwatch.usecases.browsers import keep_browser
 from slotwatch.usecases.desk import Desk
+from slotwatch.usecases.sign_in import ProvenAddress, sign_in_driver
 from tests.conftest import Town
+from tests.integration.channels.rigs_http import push_settings, subscription
 from tests.support.crew import Crew
 from tests.support.forms import PERSON, Guest
 from tests.support.signed_in import driver_cookie, make_staff
@@ -41,19 +47,35 @@ async def sign_in(guest: Guest, crew: Crew, address: str, path: str = "/sign-in"
 async def test_a_new_driver_signs_in_and_out_and_in_again_to_the_same_account(guest: Guest, crew: Crew) -> None:
     assert "Nothing is booked" in await sign_in(guest, crew, "Nina@Example.org")
     row = (await crew.rows("SELECT subject, email, email_verified_at FROM driver ORDER BY id DESC LIMIT 1"))[0]
-    assert row["subject"] == "email:nina@example.org" and row["email_verified_at"] is not None
+    assert re.fullmatch(r"page-[0-9a-f]{32}", row["subject"]) and row["email_verified_at"] is not None
     await guest.send("/sign-out")
     assert guest.path == "/" and "slotwatch_session" not in guest.cookies
     await guest.open("/bookings")
     assert guest.path == "/sign-in?next=/bookings"
     await sign_in(guest, crew, "nina@example.org")
-    assert await crew.value("SELECT count(*) FROM driver WHERE subject LIKE 'email:%'") == 1
+    assert await crew.value("SELECT count(*) FROM driver WHERE subject LIKE 'page-%'") == 1
 
 
 async def test_a_phone_number_signs_in_too_however_it_is_typed(guest: Guest, crew: Crew) -> None:
     await sign_in(guest, crew, "+43 660 123-4567")
     row = (await crew.rows("SELECT subject, phone FROM driver ORDER BY id DESC LIMIT 1"))[0]
-    assert (row["subject"], row["phone"]) == ("phone:+436601234567", "+436601234567")
+    assert guest.path == "/bookings"
+    assert row["phone"] == "+436601234567" and "43660" not in row["subject"]
+
+
+async def test_who_waits_for_an_sms_that_stop_keeps_away_is_told_another_way(guest: Guest) -> None:
+    assert "sign in by e-mail" in await ask(guest, "+436601234567")
+    assert "sign in by e-mail" not in await ask(guest, "nina@example.org")
+
+
+async def test_two_browsers_that_prove_a_new_address_at_once_get_one_account(guest: Guest, crew: Crew) -> None:
+    for _ in range(2):
+        await ask(Guest(guest.client), "nina@example.org")
+    await crew.execute("UPDATE sign_in_code SET used_at = created_at")
+    numbers = [row["id"] for row in await crew.rows("SELECT id FROM sign_in_code")]
+    proven = [ProvenAddress(Channel.EMAIL, "nina@example.org", number) for number in numbers]
+    await asyncio.gather(*(sign_in_driver(crew.desk, one) for one in proven))
+    assert await crew.value("SELECT count(*) FROM driver WHERE email = 'nina@example.org'") == 1
 
 
 async def test_who_only_claimed_an_address_keeps_nobody_else_out_and_gets_nobody_else_in(
@@ -103,6 +125,45 @@ async def test_the_choice_is_open_only_to_who_proved_the_address(guest: Guest, c
     )
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
     assert await crew.value("SELECT count(*) FROM session") == 0
+
+
+async def test_a_proven_address_opens_one_session_and_a_look_at_the_choice_none(
+    guest: Guest, crew: Crew, town: Town
+) -> None:
+    staff_id = await make_staff(crew.desk.database, town.vendor, now=crew.clock.read())
+    await crew.execute(
+        "UPDATE driver SET email = (SELECT email FROM staff), email_verified_at = $2 WHERE id = $1",
+        *(town.driver.id, crew.clock.read()),
+    )
+    await sign_in(guest, crew, await crew.value("SELECT email FROM staff"))
+    stolen = Guest(guest.client, dict(guest.cookies))
+    await stolen.open("/sign-in/choose")
+    await guest.send("/sign-in/choose", who="driver")
+    await stolen.send("/sign-in/choose", who="staff")
+    assert stolen.path == "/sign-in" and await crew.value("SELECT count(*) FROM session") == 1
+    await crew.execute("UPDATE staff SET removed_at = $2 WHERE id = $1", staff_id, crew.clock.read())
+    await stolen.open("/sign-in/choose")
+    assert stolen.path == "/sign-in" and await crew.value("SELECT count(*) FROM session") == 1
+
+
+async def test_wrong_codes_typed_elsewhere_do_not_keep_the_owner_out(guest: Guest, crew: Crew) -> None:
+    await ask(guest, "nina@example.org")
+    code = await sent_code(crew)
+    foe = Guest(guest.client)
+    await ask(foe, "nina@example.org")
+    for _ in range(6):
+        assert "does not open anything" in await foe.send("/sign-in/code", code="000000")
+    assert "does not open anything" in await foe.send("/sign-in/code", code=code), "it was sent for another browser"
+    await guest.send("/sign-in/code", code=code)
+    assert guest.path == "/bookings"
+
+
+async def test_an_older_code_that_comes_late_opens_the_browser_that_asked_for_both(guest: Guest, crew: Crew) -> None:
+    await ask(guest, "nina@example.org")
+    code = await sent_code(crew)
+    await guest.send("/sign-in", address="nina@example.org")
+    await guest.send("/sign-in/code", code=code)
+    assert guest.path == "/bookings"
 
 
 async def test_the_answer_is_the_same_for_a_known_and_an_unknown_address(guest: Guest, crew: Crew, town: Town) -> None:
@@ -174,7 +235,7 @@ async def test_signing_in_leads_back_to_the_page_that_asked(guest: Guest, crew: 
 
 
 async def test_a_form_from_another_site_is_refused(guest: Guest, crew: Crew, town: Town) -> None:
-    foreign = [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}]
+    foreign: list[dict[str, str]] = [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {}]
     for headers in foreign:
         answer = await guest.client.post("/sign-in", data={"address": "x@example.org"}, headers=headers)
         assert answer.status_code == 403
@@ -193,8 +254,11 @@ async def test_a_session_ends_by_itself_and_everywhere_when_asked(
     here, there = [
         Guest(guest.client, await driver_cookie(desk.database, town.driver.id, now=clock.read())) for _ in range(2)
     ]
+    browser = json.loads(subscription("https://push.example/lost-phone"))
+    await keep_browser(desk, town.driver.id, browser, push=push_settings())
     await here.open("/settings")
     await here.send("/settings/sign-out-everywhere")
+    assert await crew.value("SELECT count(*) FROM push_subscription") == 0, "a lost phone is told nothing more"
     await there.open("/settings")
     assert (here.path, there.path) == ("/sign-in", "/sign-in?next=/settings")
     last = Guest(guest.client, await driver_cookie(desk.database, town.driver.id, now=clock.read()))

@@ -220,7 +220,9 @@ async def test_staff_see_a_booking_with_its_story_and_check_the_driver_in(
         ("active", "vendor"),
     ]
     assert await answer_of(board.post(f"{path}/checkin")) == checked_in, "again changes nothing"
-    assert await answer_of(board.get(path)) == checked_in
+    seen = await answer_of(board.get(path))
+    told = [(one["kind"], one["channel"]) for one in seen.pop("notices")]
+    assert seen == checked_in and told[-1] == ("checkedIn", "email")
 
 
 @pytest.fixture

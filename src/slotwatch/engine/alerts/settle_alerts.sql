@@ -9,7 +9,10 @@ WITH reading AS MATERIALIZED (
 ), resolved AS (
     UPDATE alert AS a SET resolved_at = :now
      WHERE a.resolved_at IS NULL AND a.kind = ANY (:measured::text[])
-       AND (a.kind <> 'high_no_show_rate' OR a.vendor_id % :slices::bigint = :slice::bigint)  -- the vendors of this look
+       AND CASE WHEN a.vendor_id IS NULL THEN true  -- else only what the vendors of this look were measured by
+                WHEN a.kind = 'high_no_show_rate' THEN a.vendor_id % :slices::bigint = :slice::bigint
+                WHEN a.kind = 'delivery_failures' THEN a.vendor_id % least(:slices, 5) = :slice % 5
+                ELSE true END
        AND NOT EXISTS (SELECT FROM reading AS r
                         WHERE r.kind = a.kind AND r.subject = a.subject AND r.vendor_id IS NOT DISTINCT FROM a.vendor_id)
     RETURNING a.id, a.vendor_id, a.kind, a.subject, a.station_id, a.detail

@@ -12,7 +12,8 @@ WITH counted AS (
             WHERE d.vendor_id = v.id AND d.channel = c.channel AND d.state = s.state AND d.state <> 'pending'
               AND d.slot_starts_at > :now::timestamptz - interval '24 hours'
               AND d.slot_starts_at <= :now + interval '24 hours') AS found
-     WHERE NOT coalesce(v.alert_rules -> 'off', '[]') @> '["delivery_failures"]'
+     WHERE v.id % least(:slices::bigint, 5) = :slice::bigint % 5
+       AND NOT coalesce(v.alert_rules -> 'off', '[]') @> '["delivery_failures"]'
      GROUP BY 1, 2, 3
     HAVING sum(found.n) > 0
 ), judged AS (

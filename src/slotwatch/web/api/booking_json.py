@@ -10,19 +10,31 @@ from slotwatch.domain.ids import ref
 from slotwatch.domain.lifecycle import FINAL_STATES, Cause, State
 from slotwatch.domain.money import Money
 from slotwatch.domain.notices import Channel, DeliveryState, NoticeKind
-from slotwatch.storage.booking_views import BookingView, TransitionView
-from slotwatch.web.api.shapes import BookingOut, DeliveryOut, MoneyOut, NextStep, SlotStatus, TermsOut, TransitionOut
+from slotwatch.storage.booking_views import BookingView, NoticeView, TransitionView
+from slotwatch.web.api.shapes import (
+    BookingNotice,
+    BookingOut,
+    DeliveryOut,
+    MoneyOut,
+    NextStep,
+    SlotStatus,
+    TermsOut,
+    TransitionOut,
+)
 
-__all__ = ["booking_json", "money_json", "notice_name", "terms_json", "transition_json"]
+__all__ = ["booking_json", "money_json", "notice_name", "notices_json", "terms_json", "transition_json"]
 
 _ALWAYS_SHOWN = (NoticeKind.SLOT_STARTED, NoticeKind.SLOT_EXPIRED)
 _NAMES = {NoticeKind.SLOT_STARTED: "slotStart"}  # the original's name
 
 
 def booking_json(
-    view: BookingView, channels: Collection[Channel], history: Sequence[TransitionView] | None = None
+    view: BookingView,
+    channels: Collection[Channel],
+    history: Sequence[TransitionView] | None = None,
+    notices: Sequence[NoticeView] | None = None,
 ) -> BookingOut:
-    """The booking at the instant of the view; with its history if that was asked for."""
+    """The booking at the instant of the view; with its history and its notices if those were asked for."""
     booking = view.booking
     return BookingOut(
         booking_id=booking.ref,
@@ -47,6 +59,7 @@ def booking_json(
         if booking.step is None or booking.due_at is None
         else NextStep(step=booking.step, due_at=booking.due_at),
         timeline=msgspec.UNSET if history is None else [transition_json(one) for one in history],
+        notices=msgspec.UNSET if notices is None else notices_json(notices),
         created_at=booking.created_at,
         updated_at=booking.updated_at,
     )
@@ -72,6 +85,24 @@ def transition_json(move: TransitionView) -> TransitionOut:
         actor=move.actor,
         reason=move.reason if move.cause is not Cause.BOOKED else None,
     )
+
+
+def notices_json(notices: Sequence[NoticeView]) -> list[BookingNotice]:
+    """What was told, or is to be told, by notice and channel."""
+    return [
+        BookingNotice(
+            kind=notice_name(one.kind),
+            occasion=one.occasion,
+            channel=one.channel,
+            status=one.state,
+            attempts=one.attempts,
+            provider=one.provider,
+            provider_id=one.provider_message_id,
+            sent_at=one.sent_at,
+            error=one.error,
+        )
+        for one in notices
+    ]
 
 
 @cache

@@ -16,7 +16,7 @@ from slotwatch.domain.ids import parse_booking_ref, parse_ref
 from slotwatch.domain.lifecycle import EndReason, State
 from slotwatch.domain.money import PaymentStatus
 from slotwatch.domain.slot import SHORTEST, Slot
-from slotwatch.storage.booking_views import BookingFilter, BookingView, fetch_view, history, list_views
+from slotwatch.storage.booking_views import BookingFilter, BookingView, fetch_view, history, list_views, notices_of
 from slotwatch.usecases.book import book
 from slotwatch.usecases.cancel import cancel
 from slotwatch.usecases.check_in import CheckInAttempt, check_in
@@ -186,8 +186,8 @@ async def show_booking(request: ApiRequest, booking_id: FromPath[str]) -> Respon
         view = await fetch_view(conn, number, driver_id, now=desk.clock.fixed)
         if view is None:
             raise errors.NotFound
-        moves = await history(conn, number)
-    return reply(booking_json(view, desk.channels, moves))
+        moves, notices = await history(conn, number), await notices_of(conn, number)
+    return reply(booking_json(view, desk.channels, moves, notices))
 
 
 @post(
@@ -312,7 +312,10 @@ async def _attempt(request: ApiRequest, asked: CheckInRequest) -> CheckInAttempt
     where = asked.location
     location = None if where is None else (where.latitude, where.longitude)
     accuracy = None if where is None else where.accuracy
-    attempt = CheckInAttempt(asked.method, location=location, accuracy=accuracy)
+    if asked.method is CheckInMethod.VENDOR:
+        raise FieldsRefused(FieldError("method", "only the station's staff check in like that"))
+    via = "the app says so" if asked.method is CheckInMethod.CHARGER else None
+    attempt = CheckInAttempt(asked.method, location=location, accuracy=accuracy, via=via)
     if asked.method is not CheckInMethod.QR:
         return attempt
     link = urlsplit(asked.qr_token or "")

@@ -137,10 +137,7 @@ async def choose_preferences(request: ApiRequest) -> Response[bytes]:
             await save_preferences(conn, request.user.subject, msgspec.to_builtins(chosen), now=desk.clock.fixed)
         return Answer.of(200, await _seen(request))
 
-    async def recall() -> Answer | None:
-        return None  # writing the same again changes nothing
-
-    return await once(request, work, recall)
+    return await once(request, work, _forget)
 
 
 @post(
@@ -151,10 +148,14 @@ async def add_push(request: ApiRequest) -> Response[bytes]:
     """POST /api/users/me/notifications/push."""
     given = (await read_body(request, BrowserIn)).subscription
     desk: Desk = request.app.state.desk
-    async with desk.database.connection() as conn:
-        driver = await ensure_driver(conn, request.user.subject, now=await desk.clock.now(conn))
-    await keep_browser(desk, driver.id, msgspec.to_builtins(given), push=request.app.state.push)
-    return reply(await _seen(request))
+
+    async def work() -> Answer:
+        async with desk.database.connection() as conn:
+            driver = await ensure_driver(conn, request.user.subject, now=await desk.clock.now(conn))
+        await keep_browser(desk, driver.id, msgspec.to_builtins(given), push=request.app.state.push)
+        return Answer.of(200, await _seen(request))
+
+    return await once(request, work, _forget)
 
 
 @delete(
@@ -165,8 +166,17 @@ async def add_push(request: ApiRequest) -> Response[bytes]:
 async def drop_push(request: ApiRequest) -> Response[bytes]:
     """DELETE /api/users/me/notifications/push. A browser that is not there is gone already."""
     given = await read_body(request, BrowserOut)
-    await forget_browser(request.app.state.desk, request.user.subject, given.endpoint)
-    return reply(await _seen(request))
+
+    async def work() -> Answer:
+        await forget_browser(request.app.state.desk, request.user.subject, given.endpoint)
+        return Answer.of(200, await _seen(request))
+
+    return await once(request, work, _forget)
+
+
+async def _forget() -> Answer | None:
+    """Nothing to recall: doing it again changes nothing."""
+    return None
 
 
 async def _seen(request: ApiRequest) -> NotificationsOut:

@@ -13,6 +13,7 @@ from slotwatch.web.contract import Instant, Line, Text
 
 __all__ = [
     "BookingList",
+    "BookingNotice",
     "BookingOut",
     "BookingRequest",
     "CancelRequest",
@@ -155,6 +156,21 @@ class TransitionOut(Out):
     reason: str | None
 
 
+class BookingNotice(Out):
+    """The whole way of one notice on one channel. `providerId` is the provider's name for the message, `error` says in
+    words why it did not arrive, or not yet."""
+
+    kind: str
+    occasion: str
+    channel: Channel
+    status: DeliveryState
+    attempts: int
+    provider: str | None
+    provider_id: str | None
+    sent_at: datetime | None
+    error: str | None
+
+
 class NextStep(Out):
     """What comes next, and when, if nobody does anything."""
 
@@ -163,7 +179,7 @@ class NextStep(Out):
 
 
 class BookingOut(Out):
-    """One booking. `timeline` is in the answer to a single GET."""
+    """One booking. `timeline` and `notices` are in the answer to a single GET."""
 
     booking_id: str
     status: State
@@ -187,6 +203,7 @@ class BookingOut(Out):
     created_at: datetime
     updated_at: datetime
     timeline: list[TransitionOut] | msgspec.UnsetType = msgspec.UNSET
+    notices: list[BookingNotice] | msgspec.UnsetType = msgspec.UNSET
 
 
 class BookingList(Out):

@@ -11,7 +11,7 @@ from slotwatch.domain import errors
 from slotwatch.domain.ids import booking_ref, parse_booking_ref, ref
 from slotwatch.domain.lifecycle import EndReason
 from slotwatch.domain.money import Money
-from slotwatch.storage.booking_views import history
+from slotwatch.storage.booking_views import history, notices_of
 from slotwatch.usecases.desk import Desk
 from slotwatch.usecases.vendor_bookings import (
     Staff,
@@ -27,7 +27,7 @@ from slotwatch.usecases.vendor_disputes import (
     list_disputes,
     resolve_dispute,
 )
-from slotwatch.web.api.booking_json import booking_json, money_json
+from slotwatch.web.api.booking_json import booking_json, money_json, notices_json
 from slotwatch.web.api.shapes import EmptyRequest
 from slotwatch.web.api.vendor_shapes import (
     DriverOut,
@@ -79,7 +79,11 @@ def _desk(request: ApiRequest) -> Desk:
 @get(_ONE, opt=declared(Operation("See a booking at your station", VendorBookingOut, _TAG, errors=(errors.NotFound,))))
 async def show_vendor_booking(request: ApiRequest, booking_id: FromPath[str]) -> Response[bytes]:
     """GET /api/vendor/bookings/{bookingId}."""
-    return reply(await _shown(request, parse_booking_ref(booking_id)))
+    number = parse_booking_ref(booking_id)
+    shown = await _shown(request, number)
+    async with _desk(request).database.connection() as conn:
+        shown.notices = notices_json(await notices_of(conn, number))
+    return reply(shown)
 
 
 @post(

@@ -73,7 +73,7 @@ async def take_report(request: Request[None, None, State], provider: FromPath[st
         raise {"forged": ForgedReceipt, "too_large": PayloadTooLarge, "malformed": MalformedRequest}[said.reason]()
     await receivers.book.enter(said)
     heard = any(isinstance(one, Receipt) and one.heard for one in said)
-    return Response(thanks("en") if heard else _EMPTY, media_type="text/xml")
+    return Response(thanks(request.query_params.get("lang", "en")) if heard else _EMPTY, media_type="text/xml")
 
 
 WEBHOOK_ROUTES: tuple[HTTPRouteHandler, ...] = (take_report,)

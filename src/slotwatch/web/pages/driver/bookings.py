@@ -13,6 +13,7 @@ from slotwatch.domain.booking import DISPUTE_WINDOW
 from slotwatch.domain.errors import NotFound, SlotwatchError
 from slotwatch.domain.ids import parse_booking_ref, ref
 from slotwatch.domain.lifecycle import FINAL_STATES, LIVE_STATES, TRANSITIONS, Cause, State
+from slotwatch.domain.money import Money
 from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.storage.booking_views import BookingFilter, BookingView, fetch_view, history, list_views
 from slotwatch.storage.evidence import find_dispute
@@ -130,8 +131,7 @@ async def own_view(request: PageRequest, booking_ref: str) -> tuple[BookingView,
 def money_of(view: BookingView) -> str:
     """Where this booking's money is, in a sentence."""
     booking = view.booking
-    ended_at = booking.ended_at or view.now
-    refunded = booking.amount.percent(booking.terms.refund_percent(booking.timeline.starts_at - ended_at))
+    refunded = Money(view.refunded, booking.amount.currency)
     return money_sentence(booking.payment_status, money_words(booking.amount), money_words(refunded))
 
 

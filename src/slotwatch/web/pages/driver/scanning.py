@@ -1,16 +1,19 @@
 """Checking in with a scanned code, or with the signed link of a message. A GET shows; only a POST checks in."""
 
-from datetime import timedelta
+import secrets
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from litestar import Response, get, post
+from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.errors import NotFound, SlotwatchError
 from slotwatch.domain.ids import booking_ref, parse_ref, ref
+from slotwatch.domain.lifecycle import State
 from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.storage import bookings
 from slotwatch.storage.booking_views import BookingView, fetch_view
@@ -27,14 +30,23 @@ from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.station_times import StationTimes, milliseconds
 from slotwatch.web.problems import status_of
 from slotwatch.web.sealed import Seals
-from slotwatch.web.visitors import PageRequest, Visitor, go
+from slotwatch.web.visitors import PageRequest, Visitor, go, session_cookie
 
 __all__ = ["SCANNING_PAGES"]
 
 _PURPOSE = "scanned"
 _SEEN_LASTS = timedelta(minutes=10)
 """How long a fresh code counts once its page is open: time to sign in and to tap, and little more."""
+_BROWSER = "slotwatch_scan"
+"""The cookie with the name of the browser that scanned: what it saw counts nowhere else."""
 _LOOK_AHEAD = timedelta(hours=12)
+
+
+class Seen(msgspec.Struct):
+    """Sealed: this browser saw the fresh code of that connector's screen."""
+
+    connector_id: int
+    browser: str
 
 
 class ScanQuery(msgspec.Struct):
@@ -63,17 +75,24 @@ async def show_scan(request: PageRequest, code: FromPath[str]) -> Response[Any]:
         raise NotFound("This code belongs to no bay of ours.")
     seen = query.seen if _has_seen(request, connector_id, query.seen, now) else ""
     codes: RotatingCodes = request.app.state.rotating_codes
+    cookies = []
     if query.k and codes.is_fresh(connector_id, query.k, now):
         seals: Seals = request.app.state.seals
-        seen = seals.seal(_PURPOSE, connector_id, ends_at=now + _SEEN_LASTS)
+        browser = request.cookies.get(_BROWSER, "")[:40] or secrets.token_urlsafe(16)
+        seen = seals.seal(_PURPOSE, Seen(connector_id, browser), ends_at=now + _SEEN_LASTS)
+        cookies = [_browser_cookie(request, browser)]
+    answer = await _what_was_scanned(request, place, seen)
+    answer.cookies.extend(cookies)
+    return answer
+
+
+async def _what_was_scanned(request: PageRequest, place: Place, seen: str) -> Response[Any]:
     visitor: Visitor | None = request.scope.get("user")
     if visitor is None or visitor.session.driver_id is None:
-        back = f"/c/{code}" + (f"?seen={seen}" if seen else "")
-        return show(
-            request, "driver/scan_unknown.html", place=place, code=code, back=back, is_staff=visitor is not None
-        )
-    scan = await look_up(desk, visitor.driver_id, connector_id)
-    return await _scan_page(request, scan, seen=seen)
+        is_staff, code, back = visitor is not None, ref("CN", place.connector_id), _back(place, seen)
+        return show(request, "driver/scan_unknown.html", place=place, code=code, back=back, is_staff=is_staff)
+    scan = await look_up(request.app.state.desk, visitor.driver_id, place.connector_id)
+    return await _scan_page(request, scan, seen=seen, has_seen=bool(seen))
 
 
 @post("/c/{code:str}", include_in_schema=False)
@@ -86,21 +105,22 @@ async def check_in_by_code(request: PageRequest, code: FromPath[str]) -> Respons
     form = await read_form(request, ScanForm)
     desk: Desk = request.app.state.desk
     scan = await look_up(desk, visitor.driver_id, connector_id)
+    has_seen = _has_seen(request, connector_id, form.seen, scan.now)
     if scan.view is None or scan.finding is Finding.UNPAID:
-        return await _scan_page(request, scan, seen=form.seen)
+        return await _scan_page(request, scan, seen=form.seen, has_seen=has_seen)
     attempt = CheckInAttempt(
         CheckInMethod.QR,
         connector_id,
         form.point,
         accuracy=form.metres,
-        code_is_fresh=_has_seen(request, connector_id, form.seen, scan.now),
+        code_is_fresh=has_seen,
         via="a scanned code",
     )
     try:
         await check_in(desk, visitor.driver_id, scan.view.booking.id, attempt)
     except SlotwatchError as error:
         fresh = await look_up(desk, visitor.driver_id, connector_id)
-        return await _scan_page(request, fresh, seen=form.seen, error=error)
+        return await _scan_page(request, fresh, seen=form.seen, has_seen=has_seen, error=error)
     return go(f"/bookings/{scan.view.booking.ref}")
 
 
@@ -128,13 +148,13 @@ async def check_in_by_link(request: PageRequest, token: FromPath[str]) -> Respon
 
 
 async def _scan_page(
-    request: PageRequest, scan: Scan, *, seen: str, error: SlotwatchError | None = None
+    request: PageRequest, scan: Scan, *, seen: str, has_seen: bool, error: SlotwatchError | None = None
 ) -> Response[Any]:
     place, times, view = scan.place, StationTimes(scan.place.zone), scan.view
     other = None
     if view is not None and view.booking.connector_id != place.connector_id:
         other = view.connector_label
-    needs_code = place.rotating_code and not _has_seen(request, place.connector_id, seen, scan.now)
+    needs_code = place.rotating_code and not has_seen
     return show(
         request,
         "driver/scan.html",
@@ -152,6 +172,8 @@ async def _scan_page(
         dial=None if view is None else dial_of(view),
         now_ms=milliseconds(scan.now),
         seen=seen,
+        back=_back(place, seen),
+        is_over=view is not None and view.booking.state is State.EXPIRED,
         needs_code=needs_code,
         needs_position=place.check_in_radius_m is not None,
         free_until=await _free_until(request, scan) if scan.finding is Finding.NO_BOOKING else None,
@@ -173,9 +195,22 @@ async def _free_until(request: PageRequest, scan: Scan) -> str | None:
     return None if first[0] <= scan.now else f"until {StationTimes(scan.place.zone).time(first[0])}"
 
 
-def _has_seen(request: PageRequest, connector_id: int, seen: str, now: Any) -> bool:
+def _back(place: Place, seen: str) -> str:
+    """This page again, after signing in."""
+    return f"/c/{ref('CN', place.connector_id)}" + (f"?seen={seen}" if seen else "")
+
+
+def _has_seen(request: PageRequest, connector_id: int, seen: str, now: datetime) -> bool:
+    """Whether this browser saw the fresh code; what another one saw, and passed on, counts for nothing."""
     seals: Seals = request.app.state.seals
-    return seals.read(_PURPOSE, seen, int, now=now) == connector_id
+    fact = seals.read(_PURPOSE, seen, Seen, now=now)
+    return fact is not None and fact == Seen(connector_id, request.cookies.get(_BROWSER, ""))
+
+
+def _browser_cookie(request: PageRequest, browser: str) -> Cookie:
+    cookie = session_cookie(request, browser, max_age=int(timedelta(hours=1).total_seconds()))
+    cookie.key, cookie.path = _BROWSER, "/c"
+    return cookie
 
 
 async def _linked(request: PageRequest, token: str) -> tuple[BookingView, Place]:

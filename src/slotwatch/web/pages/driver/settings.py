@@ -98,6 +98,7 @@ class NewAddress(msgspec.Struct):
     driver_id: int
     channel: Channel
     address: str
+    code: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,13 +163,13 @@ async def ask_for_address(request: PageRequest) -> Response[Any]:
     form = await read_form(request, AddressForm)
     try:
         channel, address = checked_address(form.address)
-        await send_code(request, channel, address)
+        number = await send_code(request, channel, address)
     except (InvalidInput, TooManyCodes) as error:
         return await _page(request, error=error)
     desk: Desk = request.app.state.desk
     async with desk.database.connection() as conn:
         ends_at = await desk.clock.now(conn) + _LASTS
-    new = NewAddress(_visitor(request).driver_id, channel, address)
+    new = NewAddress(_visitor(request).driver_id, channel, address, number)
     sealed = _seals(request).seal(_PURPOSE, new, ends_at=ends_at)
     return go("/settings/address", cookies=[_cookie(request, sealed, max_age=int(_LASTS.total_seconds()))])
 
@@ -189,7 +190,7 @@ async def prove_address(request: PageRequest) -> Response[Any]:
     desk: Desk = request.app.state.desk
     code = (await read_form(request, CodeForm)).code
     key: bytes = request.app.state.code_key
-    if not await prove_code(desk, new.channel, new.address, code[:40], key=key):
+    if await prove_code(desk, new.channel, new.address, code[:40], key=key, numbers=[new.code]) is None:
         return _code_page(request, new, has_failed=True)
     async with desk.database.transaction() as conn:
         owner = await driver_with(conn, new.channel, new.address)

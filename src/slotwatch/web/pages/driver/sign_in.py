@@ -12,7 +12,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 
-from slotwatch.domain.errors import InvalidInput, SlotwatchError, TooManyCodes
+from slotwatch.domain.errors import Conflict, InvalidInput, SlotwatchError, TooManyCodes
 from slotwatch.domain.notices import Channel
 from slotwatch.domain.staff import StaffRole
 from slotwatch.locale.catalogues import best_language
@@ -33,15 +33,18 @@ __all__ = ["SIGN_IN_PAGES", "checked_address", "send_code"]
 _COOKIE = "slotwatch_sign_in"
 _PURPOSE = "sign in"
 _LASTS = timedelta(minutes=15)
+_MOST_CODES = 5
 
 
 class Asked(msgspec.Struct):
-    """What the sealed cookie holds: the address, whether it is proven, and where to go on to."""
+    """What the sealed cookie holds: the address, where to go on to, the numbers of the codes that this browser asked
+    for, and which of them proved the address."""
 
     channel: Channel
     address: str
     next: str = ""
-    proven: bool = False
+    codes: tuple[int, ...] = ()
+    proof: int | None = None
 
 
 class AddressForm(msgspec.Struct):
@@ -86,10 +89,14 @@ async def ask_for_code(request: PageRequest) -> Response[Any]:
     target = safe_next(form.next, "")
     try:
         channel, address = checked_address(form.address)
-        await send_code(request, channel, address)
+        number = await send_code(request, channel, address)
     except (InvalidInput, TooManyCodes) as error:
         return _address_page(request, target, typed=form.address, error=error)
-    return await _sealed(request, "/sign-in/code", Asked(channel, address, target))
+    before = await _asked(request)
+    codes = before.codes if before is not None and before.address == address and before.proof is None else ()
+    return await _sealed(
+        request, "/sign-in/code", Asked(channel, address, target, (*codes[-_MOST_CODES + 1 :], number))
+    )
 
 
 @get("/sign-in/code", include_in_schema=False)
@@ -108,24 +115,25 @@ async def check_code(request: PageRequest) -> Response[Any]:
     desk: Desk = request.app.state.desk
     code = (await read_form(request, CodeForm)).code
     key: bytes = request.app.state.code_key
-    if not await prove_code(desk, asked.channel, asked.address, code[:40], key=key):
+    asked.proof = await prove_code(desk, asked.channel, asked.address, code[:40], key=key, numbers=asked.codes)
+    if asked.proof is None:
         return _code_page(request, asked, has_failed=True)
-    asked.proven = True
-    member, driver = await accounts_of(desk, ProvenAddress(asked.channel, asked.address))
+    member, driver = await accounts_of(desk, ProvenAddress(asked.channel, asked.address, asked.proof))
     if member is not None and driver is not None:
         return await _sealed(request, "/sign-in/choose", asked)
-    return await _open(request, asked, "driver" if member is None else "staff")
+    return await _open(request, asked, asked.proof, "driver" if member is None else "staff")
 
 
 @get("/sign-in/choose", include_in_schema=False)
 async def show_choice(request: PageRequest) -> Response[Any]:
     """GET /sign-in/choose: as staff or as a driver."""
     asked = await _asked(request)
-    if asked is None or not asked.proven:
+    if asked is None or asked.proof is None:
         return go("/sign-in")
-    member, _ = await accounts_of(request.app.state.desk, ProvenAddress(asked.channel, asked.address))
-    if member is None:
-        return await _open(request, asked, "driver")
+    proven = ProvenAddress(asked.channel, asked.address, asked.proof)
+    member, _ = await accounts_of(request.app.state.desk, proven)
+    if member is None:  # of the staff no longer; a look at a page signs nobody in
+        return go("/sign-in")
     return show(request, "driver/sign_in_choose.html", member=member)
 
 
@@ -133,9 +141,13 @@ async def show_choice(request: PageRequest) -> Response[Any]:
 async def choose(request: PageRequest) -> Response[Any]:
     """POST /sign-in/choose."""
     asked = await _asked(request)
-    if asked is None or not asked.proven:
+    if asked is None or asked.proof is None:
         return go("/sign-in")
-    return await _open(request, asked, (await read_form(request, ChoiceForm)).who)
+    who = (await read_form(request, ChoiceForm)).who
+    try:
+        return await _open(request, asked, asked.proof, who)
+    except Conflict:
+        return go("/sign-in")
 
 
 @post("/sign-out", include_in_schema=False)
@@ -162,9 +174,9 @@ def checked_address(text: str) -> tuple[Channel, str]:
         raise InvalidInput(f"{sentence.rstrip('.')}. Such as mira@example.org or +43 660 1234567.") from error
 
 
-async def send_code(request: PageRequest, channel: Channel, address: str) -> None:
-    """A code on its way to that address. Raises InvalidInput where the channel is off, and TooManyCodes."""
-    await request_code(
+async def send_code(request: PageRequest, channel: Channel, address: str) -> int:
+    """The number of a code on its way there. Raises InvalidInput where the channel is off, and TooManyCodes."""
+    return await request_code(
         request.app.state.desk,
         channel,
         address,
@@ -174,9 +186,9 @@ async def send_code(request: PageRequest, channel: Channel, address: str) -> Non
     )
 
 
-async def _open(request: PageRequest, asked: Asked, who: Literal["staff", "driver"]) -> Response[Any]:
+async def _open(request: PageRequest, asked: Asked, proof: int, who: Literal["staff", "driver"]) -> Response[Any]:
     desk: Desk = request.app.state.desk
-    proven = ProvenAddress(asked.channel, asked.address)
+    proven = ProvenAddress(asked.channel, asked.address, proof)
     member, _ = await accounts_of(desk, proven)
     if who == "staff":
         token = await sign_in_staff(desk, proven)

@@ -1,0 +1,17 @@
+"""Old notices and past alerts are found by an index; the watch keeps which vendors it looked at."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Statements end with a semicolon before an empty line."""
+    script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    for statement in script.split(";\n\n"):
+        op.get_bind().exec_driver_sql(statement.rstrip(";\n"))
