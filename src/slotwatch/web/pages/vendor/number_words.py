@@ -80,6 +80,15 @@ def sums(amounts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(amount_words(Money(amount, currency), words) for currency, amount in amounts.items()) or (NONE,)
 
 
+def _beside(word: str, amounts: Mapping[str, int]) -> str:
+    """A sum in a note. Those of several currencies have no room in a card: the table of the insights has them.
+
+    >>> _beside("before", {"EUR": 100}), _beside("before", {"EUR": 100, "JPY": 9})
+    ('before €1.00', '')
+    """
+    return f"{word} {money(amounts)}" if len(amounts) <= 1 else ""
+
+
 def figures_of(statistics: Statistics) -> list[Figure]:
     """The strip of the board."""
     figures, revenue = statistics.figures, statistics.figures.revenue
@@ -92,8 +101,8 @@ def figures_of(statistics: Statistics) -> list[Figure]:
             f"{figures.completion.part} of {figures.completion.whole} that ended",
         ),
         Figure("In use", (percent(statistics.utilisation),), f"{hours(figures.used)} of {hours(statistics.offered)}"),
-        Figure("Earned", sums(revenue.earned), f"forfeited {money(revenue.forfeited)}"),
-        Figure("Lost to no-shows", sums(revenue.lost_to_no_shows), f"refunded {money(revenue.refunded)}"),
+        Figure("Earned", sums(revenue.earned), _beside("forfeited", revenue.forfeited)),
+        Figure("Lost to no-shows", sums(revenue.lost_to_no_shows), _beside("refunded", revenue.refunded)),
     ]
 
 
@@ -105,12 +114,14 @@ def compared(now: Statistics, before: Statistics, let_again: int) -> list[Figure
         Figure("No-shows", (percent(a.no_shows.value),), f"{interval(a.no_shows)}; before {percent(b.no_shows.value)}"),
         Figure("Completed", (percent(a.completion.value),), f"before {percent(b.completion.value)}"),
         Figure("In use", (percent(now.utilisation),), f"before {percent(before.utilisation)}"),
-        Figure("Earned", sums(a.revenue.earned), f"before {money(b.revenue.earned)}"),
+        Figure("Earned", sums(a.revenue.earned), _beside("before", b.revenue.earned)),
         Figure(
             "Lost to no-shows",
             sums(a.revenue.lost_to_no_shows),
-            f"before {money(b.revenue.lost_to_no_shows)}; forfeited {money(a.revenue.forfeited)}",
+            "; ".join(
+                filter(None, (_beside("before", b.revenue.lost_to_no_shows), _beside("forfeited", a.revenue.forfeited)))
+            ),
         ),
-        Figure("Refunded", sums(a.revenue.refunded), f"before {money(b.revenue.refunded)}"),
+        Figure("Refunded", sums(a.revenue.refunded), _beside("before", b.revenue.refunded)),
         Figure("Let again after a no-show", (str(let_again),), f"of {a.no_shows.part} no-shows"),
     ]
