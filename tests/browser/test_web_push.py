@@ -121,14 +121,14 @@ async def test_a_driver_turns_it_on_and_off_on_the_settings_page(
         await context.add_cookies([{"name": SESSION_COOKIE, "value": cookie[SESSION_COOKIE], "url": site.url}])
         page = await opened(context, f"{site.url}/settings")
         complaints = listen_to(page)
-        await page.get_by_role("button", name="Show messages in this browser").click()
-        await expect(page.get_by_text("Done: this browser shows your messages now.")).to_be_visible()
+        await page.get_by_role("button", name="Show messages here").click()
+        await expect(page.get_by_text("This browser shows your messages from now on.")).to_be_visible()
         await page.screenshot(path=tmp_path / "settings.png", full_page=True)
         async with desk.database.connection() as conn:
             kept = await conn.fetch("SELECT driver_id, endpoint FROM push_subscription")
             assert [tuple(row) for row in kept] == [(town.driver.id, "https://push.example/1")]
-        await page.get_by_role("button", name="No longer show messages here").click()
-        await expect(page.get_by_role("button", name="Show messages in this browser")).to_be_visible()
+        await page.get_by_role("button", name="No longer").click()
+        await expect(page.get_by_role("button", name="Show messages here")).to_be_visible()
         async with desk.database.connection() as conn:
             assert await conn.fetchval("SELECT count(*) FROM push_subscription") == 0
         assert complaints == []
