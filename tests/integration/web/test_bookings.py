@@ -178,6 +178,7 @@ async def test_a_check_in_after_the_deadline_leads_to_the_dispute(
     assert disputed.json() == {
         "bookingId": booking["bookingId"],
         "statement": "The app did not open.",
+        "note": None,
         "openedAt": "2026-03-02T13:30:05Z",
         "decision": None,
         "decidedAt": None,

@@ -2,19 +2,20 @@
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.pages.driver import DRIVER_PAGES, OPEN_PAGES
 from slotwatch.web.pages.operator import OPERATOR_PAGES
-from slotwatch.web.pages.vendor import MANAGER_PAGES, OWNER_PAGES, VENDOR_PAGES
+from slotwatch.web.pages.vendor import BAY_PAGES, MANAGER_PAGES, OWNER_PAGES, VENDOR_PAGES
 from slotwatch.web.visitors import Door
 from tests.integration.web.conftest import Api, bearer, client_of, make_app
 from tests.support.signed_in import make_staff, staff_cookie
@@ -121,11 +122,11 @@ async def call(api: Api, route: Route, booking_id: str, headers: dict[str, str])
     return await api.as_caller(headers).call(route.method, path, route.body)
 
 
-def pages_behind(door: Door) -> set[tuple[str, str]]:
-    """The pages by whom they are for."""
+def pages_of(handlers: Sequence[HTTPRouteHandler]) -> set[tuple[str, str]]:
+    """What these pages answer."""
     return {
         (method, path)
-        for handler in PAGES[door]
+        for handler in handlers
         for path in handler.paths
         for method in handler.http_methods
         if method in ("GET", "POST")
@@ -134,7 +135,8 @@ def pages_behind(door: Door) -> set[tuple[str, str]]:
 
 def test_every_route_has_a_row_here(desk: Desk) -> None:
     listed = {(route.method, route.template) for route in GUARDED} | OPEN_TO_ALL | FOR_THIS_MACHINE
-    listed |= set().union(*(pages_behind(door) for door in PAGES))
+    listed |= set().union(*(pages_of(handlers) for handlers in PAGES.values()))
+    listed |= pages_of(BAY_PAGES)  # their link is the key
     found = routes_of(make_app(desk, has_inbox=True))
     assert {route for route in found if not route[1].startswith(OF_OTHER_ROLES)} == listed
 
