@@ -159,7 +159,7 @@ async def test_a_drivers_page_asks_nobody_in_and_is_absent_to_staff(
     ada = await make_staff(desk.database, api.town.vendor, now=now)
     cookies = await staff_cookie(desk.database, ada, now=now)
     jar = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    for method, template in sorted(pages_behind(Door.DRIVER)):  # those of staff: test_staff_pages.py
+    for method, template in sorted(pages_of(PAGES[Door.DRIVER])):  # those of staff: test_staff_pages.py
         path = re.sub(r"\{\w+:\w+\}", "1", template)
         with subtests.test(f"{method} {template}"):
             answer = await api.client.request(method, path)
