@@ -168,7 +168,7 @@ async def test_a_dispute_is_refunded_and_both_sides_are_told(paying_crew: Crew, 
         assert "freed as a no-show" in await page.locator(".story").inner_text()
         await page.get_by_label("Note to the driver").fill("The gate was broken that day. We are sorry.")
         await page.get_by_role("button", name="Refund €12.50").click()
-        await page.get_by_text("The money goes back, and the driver is told.").wait_for()
+        await page.get_by_text("The no-show is undone: the money goes back").wait_for()
     row = (await paying_crew.rows("SELECT id, state, payment_status FROM booking WHERE end_reason = 'dispute_won'"))[0]
     assert (row["state"], row["payment_status"]) == (State.VOIDED, "refunded")
     told = {
