@@ -68,6 +68,7 @@ def test_the_push_service_can_check_who_we_are() -> None:
         (VapidKey(VapidKey.generate()).public, "short"),
         (VapidKey(VapidKey.generate()).public, "!"),
     ],
+    ids=["empty", "not on the curve", "too short", "not ASCII", "short auth", "odd auth"],
 )
 def test_keys_that_are_none_are_a_value_error(p256dh: str, auth: str) -> None:
     with pytest.raises(ValueError):

@@ -171,6 +171,7 @@ def test_a_secret_or_a_jwk_in_the_environment_gives_the_same_key_to_every_proces
         msgspec.json.encode(ECKey.generate_key("P-256", private=True).as_dict(private=True)).decode(),
         msgspec.json.encode(OKPKey.generate_key("X25519", private=True).as_dict(private=True)).decode(),
     ],
+    ids=["short", "no JSON", "empty", "public half", "another curve", "for encryption"],
 )
 def test_a_key_that_cannot_sign_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(BadSigningKey, match=r"key"):
