@@ -29,7 +29,7 @@ from slotwatch.web.problems import (
     status_of,
 )
 
-__all__ = ["Answer", "once"]
+__all__ = ["Answer", "nothing_to_recall", "once"]
 
 _PATIENCE_SECONDS = 5.0
 _LONGEST_WORK_SECONDS = 20.0  # shorter than the age at which a claim may be taken over
@@ -148,3 +148,8 @@ async def _hash(request: ApiRequest) -> str:
 def _response(answer: Answer) -> Response[bytes]:
     media_type = "application/json" if answer.status < 400 else "application/problem+json"
     return Response(answer.body, status_code=answer.status, media_type=media_type)
+
+
+async def nothing_to_recall() -> Answer | None:
+    """For what may be done twice: doing it again is harmless, or a conflict."""
+    return None

@@ -17,7 +17,7 @@ from slotwatch.usecases.browsers import forget_browser, keep_browser
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.api.shapes import In, Out
 from slotwatch.web.contract import ApiRequest, Operation, declared, read_body, reply
-from slotwatch.web.once import Answer, once
+from slotwatch.web.once import Answer, nothing_to_recall, once
 from slotwatch.web.problems import FieldError, FieldsRefused
 
 __all__ = [
@@ -137,7 +137,7 @@ async def choose_preferences(request: ApiRequest) -> Response[bytes]:
             await save_preferences(conn, request.user.subject, msgspec.to_builtins(chosen), now=desk.clock.fixed)
         return Answer.of(200, await _seen(request))
 
-    return await once(request, work, _forget)
+    return await once(request, work, nothing_to_recall)
 
 
 @post(
@@ -155,7 +155,7 @@ async def add_push(request: ApiRequest) -> Response[bytes]:
         await keep_browser(desk, driver.id, msgspec.to_builtins(given), push=request.app.state.push)
         return Answer.of(200, await _seen(request))
 
-    return await once(request, work, _forget)
+    return await once(request, work, nothing_to_recall)
 
 
 @delete(
@@ -171,12 +171,7 @@ async def drop_push(request: ApiRequest) -> Response[bytes]:
         await forget_browser(request.app.state.desk, request.user.subject, given.endpoint)
         return Answer.of(200, await _seen(request))
 
-    return await once(request, work, _forget)
-
-
-async def _forget() -> Answer | None:
-    """Nothing to recall: doing it again changes nothing."""
-    return None
+    return await once(request, work, nothing_to_recall)
 
 
 async def _seen(request: ApiRequest) -> NotificationsOut:

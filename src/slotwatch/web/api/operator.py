@@ -26,7 +26,7 @@ from slotwatch.web.contract import (
     read_query,
     reply,
 )
-from slotwatch.web.once import Answer, once
+from slotwatch.web.once import Answer, nothing_to_recall, once
 
 __all__ = ["OPERATOR_ROUTES"]
 
@@ -201,7 +201,7 @@ async def retry_delivery(request: ApiRequest, delivery_id: FromPath[str]) -> Res
             await retry(conn, delivery_id, now=desk.clock.fixed)
         return Answer.of(200, DeliveryStateOut(id=delivery_id, state="pending"))
 
-    return await once(request, work, _forget)
+    return await once(request, work, nothing_to_recall)
 
 
 @post(
@@ -226,12 +226,7 @@ async def discard_delivery(request: ApiRequest, delivery_id: FromPath[str]) -> R
             await discard(conn, delivery_id)
         return Answer.of(200, DeliveryStateOut(id=delivery_id, state="suppressed"))
 
-    return await once(request, work, _forget)
-
-
-async def _forget() -> Answer | None:
-    """Nothing to recall: doing it again is harmless, or a conflict."""
-    return None
+    return await once(request, work, nothing_to_recall)
 
 
 def _json(dead: DeadDelivery) -> DeadDeliveryOut:

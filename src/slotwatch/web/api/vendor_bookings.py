@@ -51,7 +51,7 @@ from slotwatch.web.contract import (
     read_query,
     reply,
 )
-from slotwatch.web.once import Answer, once
+from slotwatch.web.once import Answer, nothing_to_recall, once
 
 __all__ = ["VENDOR_BOOKING_ROUTES", "staff_of"]
 
@@ -110,7 +110,7 @@ async def check_in_for_driver(request: ApiRequest, booking_id: FromPath[str]) ->
         await check_in_by_staff(_desk(request), staff_of(request), number)
         return Answer.of(200, await _shown(request, number))
 
-    return await once(request, work, _forget)
+    return await once(request, work, nothing_to_recall)
 
 
 @post(
@@ -203,11 +203,6 @@ async def _shown(request: ApiRequest, booking_id: int) -> VendorBookingOut:
         moves = await history(conn, booking_id)
     shown: dict[str, Any] = msgspec.structs.asdict(booking_json(seen.view, desk.channels, moves))
     return VendorBookingOut(**shown, driver=DriverOut(name=seen.driver_name))
-
-
-async def _forget() -> Answer | None:
-    """Nothing to recall: doing it again changes nothing."""
-    return None
 
 
 def _dispute_json(dispute: Dispute) -> VendorDisputeOut:

@@ -41,7 +41,7 @@ from slotwatch.web.contract import (
     read_query,
     reply,
 )
-from slotwatch.web.once import Answer, once
+from slotwatch.web.once import Answer, nothing_to_recall, once
 
 __all__ = ["SETUP_ROUTES", "connector_columns", "station_columns"]
 
@@ -227,10 +227,7 @@ async def _again_is_the_same(request: ApiRequest, change: Callable[[], Awaitable
     async def work() -> Answer:
         return Answer.of(200, await change())
 
-    async def recall() -> Answer | None:
-        return None
-
-    return await once(request, work, recall)
+    return await once(request, work, nothing_to_recall)
 
 
 def _given(asked: In) -> dict[str, Any]:
