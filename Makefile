@@ -14,7 +14,7 @@ PROCESSES ?= 2
 ARGS ?=
 
 .PHONY: help setup setup-browser run test unit integration acceptance browser check format format-check lint types \
-	imports migrations tidy i18n docs docs-serve lock chaos bench soak screenshots clean
+	imports migrations tidy i18n docs docs-serve lock chaos bench paint soak screenshots clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -82,6 +82,9 @@ chaos: setup ## Long: kill workers and the database under 50,000 bookings
 
 bench: setup ## Long: measure speed, lateness and memory against their limits
 	@sh scripts/bench.sh $(ARGS)
+
+paint: setup setup-browser ## Measure how soon a big vendor's board is on the screen, in Chromium
+	@SLOTWATCH_CHROMIUM="$$(sh scripts/find_chromium.sh)" $(PY) scripts/paint.py $(ARGS)
 
 soak: setup ## Long: a month in a big town, then the invariants
 	@sh scripts/soak.sh $(ARGS)

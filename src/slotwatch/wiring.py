@@ -63,10 +63,12 @@ OUTBOX_CONNECTIONS = 8
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, url: str, *, name: str, connections: int) -> AsyncIterator[Database]:
-    """A pool of its own for one kind of work; `name` shows in `pg_stat_activity`."""
+async def open_database(
+    settings: Settings, url: str, *, name: str, connections: int, planned_anew: bool = False
+) -> AsyncIterator[Database]:
+    """A pool of its own for one kind of work; `name` shows in `pg_stat_activity`, `planned_anew` as in `connect`."""
     sized = msgspec.structs.replace(settings.database, pool_size=connections)
-    database = await connect(sized, name=name, url=url)
+    database = await connect(sized, name=name, url=url, planned_anew=planned_anew)
     try:
         yield database
     finally:

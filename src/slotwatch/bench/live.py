@@ -21,7 +21,7 @@ from slotwatch.storage.database import Database, DatabaseSettings, connect
 from slotwatch.usecases.check_in import CheckInAttempt, check_in
 from slotwatch.usecases.desk import BookingSettings, Desk
 
-__all__ = ["LiveSize", "measure_live"]
+__all__ = ["LiveSize", "desk_of", "measure_live"]
 
 _STREAM = "/api/vendor/dashboard/slot-monitoring/stream"
 _VENDOR = 1  # the one of `seed`
@@ -78,7 +78,7 @@ async def measure_live(url: str, size: LiveSize, steps: Steps) -> dict[str, Any]
         minutes: list[dict[str, Any]] = []
         for numbers in size.parts:
             steps.begin(f"minute {1 + len(minutes)} of {size.minutes:g}")
-            heard = await _minute(_desk(database), crowd, size.viewers, numbers)
+            heard = await _minute(desk_of(database), crowd, size.viewers, numbers)
             late += heard
             minutes.append({**_rounded(heard), "rss_mb": round(resident(server.pid) / MIB, 1)})
     return {
@@ -119,5 +119,5 @@ def _rounded(milliseconds: list[float]) -> dict[str, float]:
     return {name: round(value, 1) for name, value in spread(milliseconds).items()}
 
 
-def _desk(database: Database) -> Desk:
+def desk_of(database: Database) -> Desk:
     return Desk(database, DatabaseClock(), BookingSettings(), USUAL_CHANNELS, lambda due_at: None)

@@ -156,10 +156,7 @@ class Guarded:
     async def send(self, message: Message, *, timeout: float) -> Outcome:
         """Try once, within `timeout` seconds for waiting and asking together."""
         until = self._monotonic() + timeout
-        try:
-            async with asyncio.timeout(timeout):
-                await self._turns.acquire()
-        except TimeoutError:
+        if not await self._takes_turn(timeout):
             return self._unasked(f"no turn at {self.provider} within {round(timeout, 1):g} s", 0.0, down=False)
         try:
             return await self._in_turn(message, until)
@@ -173,6 +170,15 @@ class Guarded:
     async def close(self) -> None:
         """Close the channel; again is harmless."""
         await self._channel.close()
+
+    async def _takes_turn(self, timeout: float) -> bool:
+        if self._turns.locked():
+            try:
+                async with asyncio.timeout(timeout):
+                    return await self._turns.acquire()
+            except TimeoutError:
+                return False
+        return await self._turns.acquire()  # at once
 
     async def _in_turn(self, message: Message, until: float) -> Outcome:
         lane = self._lane(message)

@@ -32,7 +32,9 @@ class Part:
 
 def text_part(subtype: str, text: str, parameters: str = "") -> Part:
     """`text/subtype`, encoded as it takes least. Raises UnicodeEncodeError for half characters."""
-    data = _CRLF.join(text.encode().splitlines()) + _CRLF
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    data = (text if text.endswith("\n") else text + "\n").replace("\n", "\r\n").encode()
     if subtype == "html" and not data.isascii():
         data = _with_references(data)
     encoding, body = _encoded(data)

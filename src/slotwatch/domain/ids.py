@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NewType
 
 from slotwatch.domain.errors import NotFound
@@ -37,6 +38,7 @@ def new_booking_id(now: datetime) -> BookingId:
     return BookingId((milliseconds << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS))
 
 
+@lru_cache(4096)  # one page or mail names the same booking again and again
 def booking_ref(booking_id: int) -> str:
     """The id as people and clients see it.
 

@@ -23,7 +23,7 @@ __all__ = ["BookingScheduler"]
 _WITHDRAW = Statement(
     "UPDATE delivery AS d SET state = 'suppressed', error = 'withdrawn: no longer true'"  # not what is on its way
     " FROM notice AS n JOIN booking AS b ON b.id = n.booking_id"
-    " WHERE n.booking_id = :booking_id AND d.notice_id = n.id AND d.state = 'pending' AND d.handed_over IS NULL"
+    " WHERE n.booking_id = :booking_id AND d.notice_id = n.id AND d.state || '' = 'pending' AND d.handed_over IS NULL"
     " AND NOT EXISTS (SELECT FROM unnest(:kinds::text[], :states::text[]) AS truth(kind, state)"
     " WHERE truth.kind = n.kind AND truth.state = b.state)"
 )

@@ -78,11 +78,11 @@ WITH reported AS MATERIALIZED (
     UPDATE delivery AS d SET next_attempt_at = :now
       FROM next AS w
      WHERE d.notice_id = w.notice_id AND d.channel = w.fallback
-       AND d.state = 'pending' AND d.lease = 0 AND d.next_attempt_at > :now
+       AND d.state || '' = 'pending' AND d.lease = 0 AND d.next_attempt_at > :now
        AND NOT EXISTS (SELECT FROM delivery AS o
                         WHERE o.notice_id = w.notice_id AND o.channel NOT IN (w.channel, w.fallback, 'webhook')
-                          AND (o.state IN ('sent', 'delivered')
-                               OR o.state = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= :now)))
+                          AND (o.state || '' IN ('sent', 'delivered')
+                               OR o.state || '' = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= :now)))
     RETURNING d.notice_id
 ), suppressed AS (
     INSERT INTO suppression (channel, address, reason, at)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -55,22 +56,22 @@ class Claimed:
     before: tuple[int, int] = (0, 0)  # how many of this claim go to the same address, are of the same vendor
     facts: Mapping[str, Any]  # the booking with its station, connector and driver, as the claim statement names them
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The delivery's stable name: the provider's idempotency key."""
         return f"{self.notice_id}-{self.channel}"
 
-    @property
+    @cached_property
     def rule(self) -> NoticeRule:
         """How this kind of notice is sent."""
         return NOTICE_RULES[self.kind]
 
-    @property
+    @cached_property
     def state(self) -> State | None:
         """Where the booking stood when the delivery was claimed; None: it is about no booking."""
         return None if self.facts["state"] is None else State(self.facts["state"])
 
-    @property
+    @cached_property
     def told(self) -> Mapping[str, Any]:
         """What the notice itself brings along; kinds about no booking have nothing else."""
         return self.facts.get("told") or {}
@@ -180,7 +181,7 @@ class Claimed:
         """Where the booking's money is."""
         return PaymentStatus(self.facts["payment_status"])
 
-    @property
+    @cached_property
     def terms(self) -> Terms:
         """The booking's frozen terms."""
         return Terms.from_dict(self.facts["terms"])

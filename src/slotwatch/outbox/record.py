@@ -15,7 +15,7 @@ _RECORD = load_sql(__package__, "record_outcomes.sql")
 _HAND_OVER = Statement(
     "UPDATE delivery AS d SET handed_over = d.lease"
     " FROM unnest((SELECT :notice_ids::bigint[]), (SELECT :leases::int[])) AS o(id, lease)"  # else planned anew
-    " WHERE d.notice_id = o.id AND d.channel = :channel AND d.lease = o.lease AND d.state = 'pending'"
+    " WHERE d.notice_id = o.id AND d.channel = :channel AND d.lease = o.lease AND d.state || '' = 'pending'"  # by key
     " RETURNING d.notice_id"
 )
 _IS_PAID_FOR = (DeliveryState.SENT, DeliveryState.UNKNOWN)

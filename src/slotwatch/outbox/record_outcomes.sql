@@ -46,11 +46,11 @@ WITH clock AS MATERIALIZED (
     UPDATE delivery AS d SET next_attempt_at = (SELECT at FROM clock)
       FROM written AS w
      WHERE d.notice_id = w.notice_id AND d.channel = w.fallback
-       AND d.state = 'pending' AND d.lease = 0 AND d.next_attempt_at > (SELECT at FROM clock)
+       AND d.state || '' = 'pending' AND d.lease = 0 AND d.next_attempt_at > (SELECT at FROM clock)
        AND NOT EXISTS (SELECT FROM delivery AS o
                         WHERE o.notice_id = w.notice_id AND o.channel NOT IN (:channel, w.fallback, 'webhook')
-                          AND (o.state IN ('sent', 'delivered')
-                               OR o.state = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= (SELECT at FROM clock))))
+                          AND (o.state || '' IN ('sent', 'delivered')
+                               OR o.state || '' = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= (SELECT at FROM clock))))
 ), suppressed AS (  -- the provider says that this address must not be used again
     INSERT INTO suppression (channel, address, reason, at)
     SELECT DISTINCT ON (suppress) :channel, suppress, coalesce(error, 'refused'), clock.at

@@ -1,7 +1,7 @@
 """Puts a delivery into words: the message for its channel, in the driver's language, from compiled templates."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
@@ -100,7 +100,7 @@ class Renderer:
             to=address,
             kind=delivery.kind.value,
             lang=telling.language.code,
-            url=VALUES["link"](telling),
+            url=_values(["link"], telling)["link"],
             urgent=delivery.rule.urgency is Urgency.NOW,
             valid_for=delivery.valid_until - delivery.claimed_at,
             **texts,
@@ -132,7 +132,7 @@ class Renderer:
     def sms(self, telling: Telling, *, spoken: bool = False) -> str:
         """At most two segments; `spoken` leaves the link out."""
         compiled = self._compiled(Part.SMS, telling)
-        values = {key: VALUES[key](telling) for key in compiled.needs.union(_SHORTENED_BY_FIT)}
+        values = _values(compiled.needs.union(_SHORTENED_BY_FIT), telling)
         if spoken:
             values["link"] = values["check_in_link"] = ""
         words = _words(telling.language, html=False)
@@ -151,7 +151,7 @@ class Renderer:
         return self._fill(self._compiled(part, telling), telling, html=part.is_html)
 
     def _fill(self, compiled: Compiled, telling: Telling, *, html: bool) -> str:
-        values = {key: VALUES[key](telling) for key in compiled.needs}
+        values = _values(compiled.needs, telling)
         return compiled.template.render({**values, **_words(telling.language, html=html)})
 
     def _try_out(self) -> None:
@@ -173,6 +173,15 @@ class Renderer:
                         self._fill(compiled, telling, html=part.is_html)
                     except Exception as error:  # whatever a template may do wrong
                         raise TemplateFault([self._wording.fault(error, compiled)]) from error
+
+
+def _values(names: Iterable[str], telling: Telling) -> dict[str, Any]:
+    """Those of the fixed list that are asked for, each made once for all parts of a message."""
+    made = telling.values
+    for name in names:
+        if name not in made:
+            made[name] = VALUES[name](telling)
+    return {name: made[name] for name in names}
 
 
 @cache

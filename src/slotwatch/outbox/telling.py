@@ -1,7 +1,7 @@
 """One delivery on its way into words: what it is about, in which language, and where links lead."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ class Telling:
     frontend_url: str
     token: str = ""
     check_in_token: str = ""  # lets who holds the message check in; empty where there is none
+    values: dict[str, Any] = field(default_factory=dict)  # made so far: a mail has most of them in all of its parts
 
     @property
     def facts(self) -> Mapping[str, Any]:

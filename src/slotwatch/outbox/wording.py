@@ -36,6 +36,7 @@ BUILT_IN = Path(__file__).parent / "templates"
 _NO_FONTS = mrml.RenderOptions(fonts={})  # or it loads fonts from another company, which would see who reads
 _WORDS = ("gettext", "ngettext")
 _LINE_ENDS = re.compile(r"(?:</tr>|</?tbody>|</table>|</td>|</style>|</head>|<br ?/?>)(?=\S)")
+_LONG_ENOUGH = 120  # characters; what is filled in comes on top
 
 
 class Part(StrEnum):
@@ -171,8 +172,16 @@ def _compiled(framed: str, file: str, *, html: bool) -> Compiled:
 
 
 def _in_lines(html: str) -> str:
-    """Lines end where space means nothing: a mail with a very long line would have to be encoded, each time anew."""
-    return _LINE_ENDS.sub(r"\g<0>\n", html)
+    """Lines end where space means nothing: a mail with a very long line would have to be encoded, each time anew.
+
+    Not wherever they might: each costs time in every mail.
+    """
+    pieces, begin = [], 0
+    for place in _LINE_ENDS.finditer(html):
+        if place.end() - max(begin, html.rfind("\n", begin, place.end()) + 1) > _LONG_ENOUGH:
+            pieces.append(html[begin : place.end()])
+            begin = place.end()
+    return "\n".join((*pieces, html[begin:]))
 
 
 def _own_files(folder: Path) -> dict[str, str]:

@@ -33,7 +33,9 @@ async def hire_workers(place: Place) -> list[Part]:
         wiring.open_database(settings, place.url, name="engine", connections=wiring.ENGINE_CONNECTIONS)
     )
     outbox = await place.stack.enter_async_context(
-        wiring.open_database(settings, place.url, name="outbox", connections=wiring.OUTBOX_CONNECTIONS)
+        wiring.open_database(
+            settings, place.url, name="outbox", connections=wiring.OUTBOX_CONNECTIONS, planned_anew=True
+        )
     )
     channels = wiring.build_channels(settings, outbox, clock)
     for channel in channels:

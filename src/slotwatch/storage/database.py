@@ -124,8 +124,14 @@ class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg sh
         return ""
 
 
-async def connect(settings: DatabaseSettings, *, name: str, url: str | None = None) -> Database:
-    """Open a pool. `name` shows in `pg_stat_activity`. Raises Unavailable when the server cannot be reached."""
+async def connect(
+    settings: DatabaseSettings, *, name: str, url: str | None = None, planned_anew: bool = False
+) -> Database:
+    """Open a pool. `name` shows in `pg_stat_activity`. Raises Unavailable when the server cannot be reached.
+
+    `planned_anew` is for work on a table that grows from nothing to very much within a second: PostgreSQL plans each
+    run of a statement by how big tables are then, and keeps no plan that was good for empty ones.
+    """
     target = url or settings.url
     assert target is not None, "wiring resolves the embedded server first"
     try:
@@ -137,7 +143,7 @@ async def connect(settings: DatabaseSettings, *, name: str, url: str | None = No
             command_timeout=settings.statement_timeout_seconds * 2,
             init=prepare_connection,
             connection_class=_PooledConnection,
-            server_settings=server_settings(settings, name),
+            server_settings=server_settings(settings, name, planned_anew=planned_anew),
             max_inactive_connection_lifetime=300,
         )
     except CONNECTION_ERRORS as error:
@@ -145,7 +151,7 @@ async def connect(settings: DatabaseSettings, *, name: str, url: str | None = No
     return Database(pool, target)
 
 
-def server_settings(settings: DatabaseSettings, name: str) -> dict[str, str]:
+def server_settings(settings: DatabaseSettings, name: str, *, planned_anew: bool = False) -> dict[str, str]:
     """Limits on every connection, so that nothing waits or stays open for ever."""
     return {
         "application_name": f"slotwatch-{name}",
@@ -157,6 +163,7 @@ def server_settings(settings: DatabaseSettings, name: str) -> dict[str, str]:
         "tcp_keepalives_interval": "3",
         "tcp_keepalives_count": "3",
         "jit": "off",
+        "plan_cache_mode": "force_custom_plan" if planned_anew else "auto",
     }
 
 
