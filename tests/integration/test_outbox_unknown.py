@@ -1,10 +1,12 @@
 """A sender dies between the provider's "accepted" and its own record of it: nobody is told twice without need."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from slotwatch.domain.booking import Booking
+from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import Channel
 from slotwatch.engine.clean import Cleaner
@@ -15,7 +17,7 @@ from slotwatch.storage.dead_deliveries import list_dead, retry
 from tests.conftest import Town
 from tests.integration.test_receipts import said
 from tests.support.crew import Crew
-from tests.support.provider import refusing
+from tests.support.provider import Provider, refusing
 
 LEASE = timedelta(seconds=30)
 MINUTE = timedelta(minutes=1)
@@ -124,13 +126,67 @@ async def test_a_receipt_tells_what_became_of_it_before_and_after_it_is_called_u
     assert await crew.deliveries(booking, "reminder") == {"email": "delivered", **others}
 
 
+async def test_where_both_answers_are_lost_the_first_channel_tells_once_more(crew: Crew, town: Town) -> None:
+    booking = await _started(crew, town)
+    for channel in (Channel.SMS, Channel.EMAIL):  # whichever is looked at first
+        await die_sending(crew, channel)
+    crew.clock.advance(LEASE)
+    for channel in (Channel.SMS, Channel.EMAIL, Channel.EMAIL):
+        await crew.senders[channel].run_once()
+    assert await crew.deliveries(booking, "slot_started") == {"email": "sent", "sms": "unknown"}
+
+
+async def test_a_channel_that_failed_is_no_other_way(crew: Crew, town: Town) -> None:
+    booking = await _started(crew, town)
+    crew.sms.answer = refusing
+    await crew.senders[Channel.SMS].run_once()
+    await die_sending(crew, Channel.EMAIL)
+    await crew.live_for(MINUTE)
+    assert await crew.deliveries(booking, "slot_started") == {"email": "sent", "sms": "failed"}
+
+
+async def test_one_that_the_other_channel_told_is_not_told_again(crew: Crew, town: Town) -> None:
+    booking = await _started(crew, town)
+    await crew.senders[Channel.SMS].run_once()
+    (key,) = await die_sending(crew, Channel.EMAIL)
+    await crew.live_for(MINUTE)
+    assert key not in crew.mail.keys
+    assert await crew.deliveries(booking, "slot_started") == {"email": "unknown", "sms": "sent"}
+
+
+async def test_what_was_noted_and_never_given_is_given_back_when_the_second_look_fails(
+    crew: Crew, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database blinks between the note and the send: nobody was given the message, so it is not unknown."""
+    booking = await _started(crew, town)
+    narrow = Provider(Channel.EMAIL, concurrency=1)
+    narrow.gate = asyncio.Event()
+    await crew.booked(town.stranger, town.connectors[1], town.slot())
+    sending = asyncio.create_task(crew.sender(narrow).run_once())
+    await narrow.entered.wait()
+    await asyncio.sleep(1.05)  # longer than a claim counts as fresh
+
+    async def gone(*_: object, **__: object) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(crew.desk.database), "fetchrow_together", gone)
+        narrow.gate.set()
+        await sending
+    assert len(narrow.asked) == 1
+    crew.clock.advance(MINUTE)
+    await crew.deliver()
+    states = await crew.rows("SELECT DISTINCT state FROM delivery WHERE channel = 'email'")
+    assert [row["state"] for row in states] == ["sent"], booking.ref
+
+
 async def test_an_unknown_start_is_no_ground_to_forfeit_unless_an_alert_followed_it(crew: Crew, town: Town) -> None:
     booking = await _started(crew, town)
     await die_sending(crew, Channel.EMAIL)
     await die_sending(crew, Channel.SMS)
     crew.mail.answer = crew.sms.answer = refusing
     await crew.live_until(booking.timeline.expires_at)
-    assert await crew.deliveries(booking, "slot_started") == {"email": "unknown", "sms": "unknown"}
+    assert await crew.deliveries(booking, "slot_started") == {"email": "failed", "sms": "failed"}, "sent once more"
     assert await crew.state(booking) is State.VOIDED
 
 

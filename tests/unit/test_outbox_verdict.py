@@ -148,7 +148,9 @@ def test_a_retry_that_would_come_too_late_is_made_shortly_before_the_end_and_onl
 
 
 def _lost(kind: NoticeKind, channel: Channel = Channel.EMAIL, **facts: Any) -> Claimed:
-    return replace(_delivery(kind, channel, **facts), handed_over=1, lease=2)
+    """Its process died; the SMS of the same notice, if there is one, waits its turn unless `facts` say otherwise."""
+    beside = {"sms": "pending"} if Channel.SMS in NOTICE_RULES[kind].at_once and channel is Channel.EMAIL else {}
+    return replace(_delivery(kind, channel, **{"beside": beside, **facts}), handed_over=1, lease=2)
 
 
 def test_what_was_handed_over_without_an_answer_is_unknown_and_another_channel_tells_it() -> None:
@@ -159,15 +161,38 @@ def test_what_was_handed_over_without_an_answer_is_unknown_and_another_channel_t
 
 
 @pytest.mark.parametrize(
-    "cut_off", [{"phone": None}, {"preferences": {"channels": {"sms": False}}}, {"suppressed_on": ["sms"]}]
+    "cut_off",
+    [
+        {"phone": None},
+        {"preferences": {"channels": {"sms": False}}},
+        {"suppressed_on": ["sms"]},
+        *({"beside": {"sms": state}} for state in ("failed", "missed", "suppressed", "set_aside", "unknown")),
+        {"beside": {"sms": "handed_over"}},  # e-mail comes first in the plan
+        {"beside": {"sms": "failed", "voice": "pending"}},
+    ],
 )
-def test_what_cannot_wait_and_has_no_other_way_is_sent_once_more_and_then_not_again(cut_off: dict[str, Any]) -> None:
+def test_what_has_no_other_way_is_sent_once_more_and_then_not_again(cut_off: dict[str, Any]) -> None:
     verdict = after_silence(_lost(NoticeKind.SLOT_STARTED, **cut_off), BOTH)
     assert (verdict.state, verdict.next_attempt_at, verdict.fault) == (DeliveryState.PENDING, NOW, 1)
     again = after_silence(_lost(NoticeKind.SLOT_STARTED, faults=1, **cut_off), BOTH)
     assert again.state is DeliveryState.UNKNOWN
-    can_wait = after_silence(_lost(NoticeKind.SLOT_EXPIRED, **cut_off), BOTH)
-    assert can_wait.state is DeliveryState.UNKNOWN
+
+
+def test_what_is_nice_to_know_is_never_sent_again() -> None:
+    assert after_silence(_lost(NoticeKind.BOOKING_COMPLETED, phone=None), BOTH).state is DeliveryState.UNKNOWN
+
+
+@pytest.mark.parametrize("state", ["sent", "delivered", "pending"])
+def test_what_another_channel_told_or_will_tell_is_not_sent_again(state: str) -> None:
+    for kind in (NoticeKind.SLOT_STARTED, NoticeKind.SLOT_EXPIRED):
+        assert after_silence(_lost(kind, beside={"sms": state}), BOTH).state is DeliveryState.UNKNOWN
+
+
+def test_where_both_answers_were_lost_the_second_channel_leaves_it_to_the_first() -> None:
+    lost = _lost(NoticeKind.SLOT_STARTED, Channel.SMS, beside={"email": "handed_over"})
+    assert after_silence(lost, BOTH).state is DeliveryState.UNKNOWN
+    unreachable = _lost(NoticeKind.SLOT_STARTED, Channel.SMS, beside={"email": "handed_over"}, email=None)
+    assert after_silence(unreachable, BOTH).state is DeliveryState.PENDING
 
 
 def test_what_was_handed_over_and_is_over_opens_nothing() -> None:

@@ -203,10 +203,20 @@ class NoticeRule:
         place = line.index(channel) + 1 if channel in line else 0
         return line[place] if place < len(line) else None
 
-    def others(self, channel: Channel, enabled: Collection[Channel]) -> tuple[Channel, ...]:
-        """The enabled channels that may also tell a person of this kind, at once or in the end."""
+    @property
+    def line(self) -> tuple[Channel, ...]:
+        """Every channel that may tell a person of this kind, at once or in the end, the first one first."""
         every = (*self.at_once, *self.beside, *self.fallback, *self.later)
-        return tuple(dict.fromkeys(c for c in every if c in enabled and c is not channel and c is not Channel.WEBHOOK))
+        return tuple(dict.fromkeys(channel for channel in every if channel is not Channel.WEBHOOK))
+
+    def is_before(self, channel: Channel, other: Channel) -> bool:
+        """Whether that channel comes earlier in the plan; one that is not in it comes last."""
+        places = {each: place for place, each in enumerate(self.line)}
+        return places.get(channel, len(places)) < places.get(other, len(places))
+
+    def others(self, channel: Channel, enabled: Collection[Channel]) -> tuple[Channel, ...]:
+        """The other enabled channels of the line."""
+        return tuple(each for each in self.line if each in enabled and each is not channel)
 
 
 _BOTH = (Channel.EMAIL, Channel.SMS)

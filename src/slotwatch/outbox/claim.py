@@ -105,12 +105,30 @@ class Claimed:
         return is_proved or not self.rule.is_about_booking
 
     def has_other_way(self, enabled: Collection[Channel]) -> bool:
-        """Whether this kind also goes out on another enabled channel that the person can be reached on."""
-        cut_off = self.facts.get("suppressed_on") or ()
-        return any(
-            other.value not in cut_off and self.address_on(other) and self._is_on(other)
-            for other in self.rule.others(self.channel, enabled)
-        )
+        """Whether this kind was told, or will be, on another enabled channel that the person can be reached on.
+
+        Where that one's answer was lost, too, the first of them in the kind's plan is the way of the others. A call is
+        none: whether one is made depends on the price.
+        """
+        others = [other for other in self.rule.others(self.channel, enabled) if other is not Channel.VOICE]
+        return any(self._is_way(other, enabled) for other in others)
+
+    def _is_way(self, other: Channel, enabled: Collection[Channel]) -> bool:
+        match (self.facts.get("beside") or {}).get(other.value):
+            case "sent" | "delivered":
+                return True
+            case "pending":
+                return self._may_reach(other)
+            case "handed_over":
+                return self.rule.is_before(other, self.channel) and self._may_reach(other)
+            case None:
+                return other is self.rule.instead_of(self.channel, enabled) and self._may_reach(other)
+            case _:
+                return False
+
+    def _may_reach(self, channel: Channel) -> bool:
+        is_cut_off = channel.value in (self.facts.get("suppressed_on") or ())
+        return not is_cut_off and bool(self.address_on(channel)) and self._is_on(channel)
 
     @property
     def suppressible(self) -> str | None:
@@ -188,7 +206,14 @@ class Claimed:
 
 
 async def claim(
-    conn: Connection, clock: Clock, channel: Channel, *, limit: int, lease_for: timedelta, last: int = -1
+    conn: Connection,
+    clock: Clock,
+    channel: Channel,
+    *,
+    limit: int,
+    lease_for: timedelta,
+    last: int = -1,
+    least_urgent: Urgency = Urgency.LATER,
 ) -> list[Claimed]:
     """Lease up to `limit` deliveries of one channel, the most urgent first; they are due again when it lapses.
 
@@ -202,7 +227,7 @@ async def claim(
         limit=limit,
         lease_for=lease_for,
         last=last,
-        least_urgent=int(max(Urgency)),
+        least_urgent=int(least_urgent),
         paid_channels=sorted(PAID_CHANNELS),
     )
     addresses: Counter[str | None] = Counter()

@@ -61,6 +61,10 @@ SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, l.handed_over, l.t
                                           WHEN 'push' THEN NULL WHEN 'webhook' THEN NULL
                                           ELSE coalesce(p.phone, r.phone) END
        ) AS suppressed_for,
+       CASE WHEN l.handed_over IS NOT NULL THEN (
+           SELECT jsonb_object_agg(o.channel, CASE WHEN o.state = 'pending' AND o.handed_over IS NOT NULL THEN 'handed_over'
+                                                   ELSE o.state END)
+             FROM delivery AS o WHERE o.notice_id = l.notice_id AND o.channel <> l.channel) END AS beside,
        (SELECT t.channel FROM delivery AS t  -- for those that only join in when nothing arrived
          WHERE t.notice_id = l.notice_id AND t.state = 'delivered' AND l.channel IN ('whatsapp', 'voice') LIMIT 1
        ) AS arrived_by,

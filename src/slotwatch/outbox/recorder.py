@@ -24,7 +24,7 @@ __all__ = ["Recorder"]
 _log = structlog.get_logger(__name__)
 
 _LONGEST_PAUSE = 1.0
-_GATHER = timedelta(milliseconds=20)  # between two statements, while there is much to write
+_GATHER = timedelta(milliseconds=50)  # between two statements, while there is much to write
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,12 +13,13 @@ import structlog
 from slotwatch.channels import Channel as Provider
 from slotwatch.channels import Message
 from slotwatch.domain.errors import Unavailable
-from slotwatch.domain.notices import PAID_CHANNELS, Channel, DeliveryState
+from slotwatch.domain.notices import PAID_CHANNELS, Channel, DeliveryState, Urgency
 from slotwatch.outbox.claim import Claimed, claim
 from slotwatch.outbox.compose import compose
 from slotwatch.outbox.handover import HandOver
 from slotwatch.outbox.recorder import Recorder
 from slotwatch.outbox.settings import CapSettings, SenderSettings
+from slotwatch.outbox.turns import Turns
 from slotwatch.outbox.verdict import Verdict, after_fault, after_silence, after_try, before_sending
 from slotwatch.storage.clock import Clock, monotonic
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
@@ -35,6 +37,7 @@ _FRESH_SECONDS = 1.0  # a claim older than this is looked at again before it is 
 _POLL = timedelta(seconds=1)
 _NO_CAPS = CapSettings()
 _LONGEST_RECONNECT_PAUSE = 5.0
+_GROWTH = 8  # times the batch size is the most that one claim takes of a provider that is fast
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,11 @@ class Sender:
         self._write = write
         self._stop = asyncio.Event()
         # As many again are made ready while others are with the provider, so that it never waits for us.
-        self._ready = asyncio.Semaphore(2 * provider.concurrency)
+        self._ready = Turns(2 * provider.concurrency)
         self._slots = asyncio.Semaphore(provider.concurrency)
         self._handed_over = HandOver(database, self.channel)
         self._last_turn = -1
+        self._claim_size = settings.batch_size
         self._random = random.Random()  # noqa: S311  # jitter, not a secret
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -92,7 +96,9 @@ class Sender:
         lanes: set[asyncio.Task[SendReport]] = set()
         pause = 0.1
         while not stop.is_set():
-            lane = asyncio.create_task(self.run_once())
+            # One lane more than there are is for what cannot wait, so that it stands behind no slow batch of reminders.
+            is_full = len(lanes) >= self._settings.lanes
+            lane = asyncio.create_task(self._lane(Urgency.NOW if is_full else Urgency.LATER))
             lanes.add(lane)
             try:
                 busy = await self._settled(lanes, lane)
@@ -108,64 +114,88 @@ class Sender:
         await asyncio.gather(*lanes, return_exceptions=True)
 
     async def _settled(self, lanes: set[asyncio.Task[SendReport]], newest: asyncio.Task[SendReport]) -> bool:
-        """Wait until a lane is free or we stop; whether there was something to do, so that more may be waiting."""
+        """Wait until a lane is free, or something new may be urgent, or we stop; whether to look again at once."""
         stopped = asyncio.ensure_future(self._stop.wait())
+        woken = asyncio.ensure_future(self.wake.wait())
         try:
             await asyncio.wait({newest, stopped}, timeout=0.25, return_when=asyncio.FIRST_COMPLETED)
-            while len(lanes) >= self._settings.lanes and not any(task.done() for task in (stopped, *lanes)):
-                await asyncio.wait({stopped, *lanes}, return_when=asyncio.FIRST_COMPLETED)
+            if len(lanes) >= self._settings.lanes and not any(lane.done() for lane in lanes - {newest}):
+                urgent = {woken} if len(lanes) == self._settings.lanes or newest.done() else set()
+                lively = {lane for lane in lanes if not lane.done()}
+                seconds = _POLL.total_seconds() if urgent else None
+                await asyncio.wait({stopped, *lively, *urgent}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                self.wake.clear()
         finally:
             stopped.cancel()
+            woken.cancel()
         finished = {lane for lane in lanes if lane.done()}
         lanes -= finished
         for error in [lane.exception() for lane in finished]:
             if error is not None:
                 raise error
-        return newest not in finished or any(lane.result().claimed for lane in finished)
+        return bool(lanes) or any(lane.result().claimed for lane in finished)
 
-    async def run_once(self) -> SendReport:
-        """Claim and send one batch; each result is recorded as soon as it is known."""
+    async def _lane(self, least_urgent: Urgency) -> SendReport:
+        """One batch, as big as what goes out in about a second: a claim costs the same for few and for many."""
+        size, began = self._claim_size, monotonic()
+        report = await self.run_once(least_urgent=least_urgent, size=size)
+        seconds = monotonic() - began
+        if report.claimed >= size and seconds < _FRESH_SECONDS / 2:
+            self._claim_size = min(2 * size, _GROWTH * self._settings.batch_size)
+        elif seconds > _FRESH_SECONDS:
+            self._claim_size = max(size // 2, self._settings.batch_size)
+        return report
+
+    async def run_once(self, *, least_urgent: Urgency = Urgency.LATER, size: int | None = None) -> SendReport:
+        """Claim and send one batch, of what is at least so urgent; each result is recorded as soon as it is known."""
         settings = self._settings
+        claimed = monotonic()  # before the lease begins: ours must not seem to last longer than it does
         async with self._database.connection() as conn:
             batch = await claim(
                 conn,
                 self._clock,
                 self.channel,
-                limit=settings.batch_size,
+                limit=size or settings.batch_size,
                 lease_for=timedelta(seconds=settings.lease_seconds),
                 last=self._last_turn,
+                least_urgent=least_urgent,
             )
-        claimed = monotonic()
         if batch:  # those after the last turn went first, then those from the lowest on
             self._last_turn = max((each.turn for each in batch), key=lambda turn: (turn <= self._last_turn, turn))
-        states: dict[DeliveryState, int] = {}
-        lost = 0
-        pending = {asyncio.create_task(self._deliver(delivery, claimed)) for delivery in batch}
-        while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            results = [result for result in (task.result() for task in done) if result is not None]
-            if results:
-                lost += len(results) - await self._recorder.record(results, claimed + settings.lease_seconds)
-            for _, verdict in results:
-                states[verdict.state] = states.get(verdict.state, 0) + 1
+        recorded = await asyncio.gather(*(self._handled(each, claimed) for each in batch), return_exceptions=True)
+        for error in recorded:
+            if isinstance(error, BaseException):  # every other one is on record by now
+                raise error
+        results = [result for result in recorded if result is not None and not isinstance(result, BaseException)]
+        states = Counter(state for state, _ in results)
         if batch:
-            _log.debug("deliveries handled", action="deliveries_handled", channel=self.channel, states=states)
-        return SendReport(len(batch), states, lost)
+            _log.debug("deliveries handled", action="deliveries_handled", channel=self.channel, states=dict(states))
+        return SendReport(len(batch), dict(states), sum(not ours for _, ours in results))
+
+    async def _handled(self, delivery: Claimed, claimed: float) -> tuple[DeliveryState, bool] | None:
+        """How it ended and whether it was still ours when that was recorded; None: nothing was recorded."""
+        result = await self._deliver(delivery, claimed)
+        if result is None:
+            return None
+        ours = await self._recorder.record([result], claimed + self._settings.lease_seconds)
+        return result[1].state, bool(ours)
 
     async def _deliver(self, delivery: Claimed, claimed: float) -> tuple[Claimed, Verdict] | None:
         """The result for one delivery; None when our lease grew too old to act on: it is due again by itself."""
-        async with self._ready:
+        await self._ready.take(delivery.rule.urgency)
+        try:
             if self._stop.is_set():
                 return delivery, _given_back(delivery)
             if not self._is_ours_for_a_try(claimed):
                 return None
-            try:
-                verdict = await self._tried(delivery, claimed)
-            except (Unavailable, *CONNECTION_ERRORS):
-                return None
-            except Exception as error:
-                _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.key)
-                verdict = after_fault(delivery, error, now=delivery.claimed_at, jitter=self._random.random())
+            verdict = await self._tried(delivery, claimed)
+        except (Unavailable, *CONNECTION_ERRORS):
+            return None
+        except Exception as error:
+            _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.key)
+            verdict = after_fault(delivery, error, now=delivery.claimed_at, jitter=self._random.random())
+        finally:
+            self._ready.give_back()
         return None if verdict is None else (delivery, verdict)
 
     def _is_ours_for_a_try(self, claimed: float) -> bool:
@@ -186,7 +216,10 @@ class Sender:
         async with self._slots:
             if self._stop.is_set() or not self._is_ours_for_a_try(claimed):
                 return _given_back(delivery)
-            delivery, began, stale = await self._judged(delivery, looked)
+            try:
+                delivery, began, stale = await self._judged(delivery, looked)
+            except (Unavailable, *CONNECTION_ERRORS):  # it is noted as handed over, and nobody was given it
+                return _given_back(delivery)
             if stale is not None:
                 return stale
             outcome = await self._provider.send(message, timeout=self._settings.timeout_seconds)

@@ -21,7 +21,7 @@ _LIST = Statement(
 )
 # Only what is dead and still worth telling is tried again; whoever lost the race changes nothing.
 _RETRY = Statement(
-    "UPDATE delivery AS d SET state = 'pending', faults = 0, lease = d.lease + 1,"
+    "UPDATE delivery AS d SET state = 'pending', faults = 0, lease = d.lease + 1, handed_over = NULL,"
     " next_attempt_at = coalesce(:now::timestamptz, clock_timestamp())"
     " FROM notice AS n WHERE n.id = d.notice_id AND d.notice_id = :notice_id AND d.channel = :channel"
     " AND d.state IN ('unknown', 'failed', 'set_aside')"
