@@ -21,6 +21,7 @@ from slotwatch.engine.hints import Hints, Listener
 from slotwatch.engine.outages import Component, Heart
 from slotwatch.engine.watch import Watch
 from slotwatch.engine.worker import Duties, Worker
+from slotwatch.outbox.hands import Hands
 from slotwatch.outbox.sender import Sender
 from slotwatch.storage import inbox
 from slotwatch.storage.clock import Clock
@@ -127,7 +128,7 @@ def build_channels(settings: Settings, database: Database, clock: Clock) -> list
 
 def build_senders(settings: Settings, channels: Sequence[Channel], database: Database, clock: Clock) -> list[Sender]:
     """One sender per channel, all with one renderer."""
-    renderer = build_renderer(settings)
+    renderer, hands = build_renderer(settings), Hands()
     return [
         Sender(
             channel,
@@ -138,6 +139,7 @@ def build_senders(settings: Settings, channels: Sequence[Channel], database: Dat
             enabled=settings.channels,
             frontend_url=settings.notices.frontend_url,
             write=renderer.message,
+            hands=hands,
         )
         for channel in channels
     ]

@@ -93,6 +93,7 @@ class Gang:
     folder: Path
     chance: random.Random
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    keyed: str = "sms"  # the channel whose provider knows idempotency keys
     started: int = 0
     kills: int = 0
 
@@ -107,7 +108,7 @@ class Gang:
         with (self.folder / f"worker-{self.started}.log").open("wb") as log:
             command = [sys.executable, "-m", "tests.support.chaos_worker", self.url, str(self.folder / "clock")]
             self.processes.append(
-                subprocess.Popen([*command, str(SPEED), str(self.keys)], cwd=ROOT, stdout=log, stderr=log)
+                subprocess.Popen([*command, str(SPEED), str(self.keys), self.keyed], cwd=ROOT, stdout=log, stderr=log)
             )
 
     def check(self) -> None:
@@ -153,10 +154,16 @@ async def gang(tmp_path: Path, own_database: Database) -> AsyncIterator[Gang]:
     gang.end()
 
 
+@pytest.mark.parametrize("keyed", ["sms", "none"])
 @pytest.mark.timeout(3600 if SIZE is FULL else 300)
 async def test_chaos_of_kills_cuts_and_crashes_loses_and_doubles_nothing(
-    own_server: EmbeddedPostgres, own_database: Database, gang: Gang, record_property: Callable[[str, object], None]
+    own_server: EmbeddedPostgres,
+    own_database: Database,
+    gang: Gang,
+    record_property: Callable[[str, object], None],
+    keyed: str,
 ) -> None:
+    gang.keyed = keyed
     driver = Driver(gang.folder / "clock", SPEED)
     desk = Desk(own_database, driver.clock, BookingSettings(), CHANNELS, lambda due: None)
     crew = Crew(desk)
@@ -177,13 +184,15 @@ async def test_chaos_of_kills_cuts_and_crashes_loses_and_doubles_nothing(
     await asyncio.gather(driving, *people)
     accepted = [Taken(*line.split()) for line in gang.keys.read_text().splitlines()]
     await _assert_exactly_once(crew, accepted)
-    twice = _told_twice(accepted)
+    twice = _told_twice(accepted, keyed)
     unknown = await crew.value("SELECT count(*) FROM delivery WHERE state = 'unknown'")
     for name, value in {"kills": gang.kills, "unknown": unknown, **twice}.items():
         record_property(name, value)
     print(f"{gang.kills} kills, {unknown} unknown, {twice}")  # noqa: T201  # shown with -s
     assert twice["without_key"] <= MOST_TWICE_A_KILL * gang.kills
     assert twice["with_key"] == 0
+    untold = await _untold(crew, accepted)
+    assert not untold, f"handed over, the answer lost, and nobody was given anything: {untold}"
 
 
 async def _time_waits_for_the_machine(crew: Crew, driver: Driver, stop: asyncio.Event) -> None:
@@ -284,18 +293,30 @@ class Taken:
     kind: str
 
 
-def _told_twice(accepted: list[Taken]) -> dict[str, int]:
+def _told_twice(accepted: list[Taken], keyed: str) -> dict[str, int]:
     """How often a driver was told the same by one channel again. A provider with keys shows a key that it knows once.
 
     `absorbed` are the repeats that such a provider saw: as many as reach the driver where a sender simply repeats.
     """
-    mails = [one for one in accepted if one.key.endswith("-email")]
-    texts = [one for one in accepted if one.key.endswith("-sms")]
+    with_key = [one for one in accepted if one.key.endswith(f"-{keyed}")]
+    others = [one for one in accepted if not one.key.endswith(f"-{keyed}")]
+    told = {(one.to, one.kind) for one in others}
     return {
-        "without_key": len(mails) - len({(one.to, one.kind) for one in mails}),
-        "with_key": len(set(texts)) - len({(one.to, one.kind) for one in texts}),
-        "absorbed": len(texts) - len(set(texts)),
+        "without_key": len(others) - len(told),
+        "with_key": len(set(with_key)) - len({(one.to, one.kind) for one in with_key}),
+        "absorbed": len(with_key) - len(set(with_key)),
     }
+
+
+async def _untold(crew: Crew, accepted: list[Taken]) -> list[str]:
+    """What drivers who lost their slot were to be told, and no provider was given."""
+    rows = await crew.rows(
+        "SELECT DISTINCT n.id, n.kind FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id"
+        " JOIN booking AS b ON b.id = n.booking_id"
+        " WHERE d.state = 'unknown' AND n.kind IN ('slot_started', 'slot_expired') AND b.state = 'expired'"
+    )
+    given = {one.key.partition("-")[0] for one in accepted}
+    return [f"{row['kind']} {row['id']}" for row in rows if str(row["id"]) not in given]
 
 
 async def _assert_exactly_once(crew: Crew, taken: list[Taken]) -> None:

@@ -8,7 +8,7 @@ from slotwatch.domain.notices import Channel
 from slotwatch.outbox.claim import Claimed, claim
 from slotwatch.outbox.settings import SenderSettings
 from tests.conftest import NOON, Town
-from tests.support.crew import Crew
+from tests.support.crew import Crew, until
 from tests.support.many import put_bookings
 from tests.support.provider import Provider
 
@@ -88,3 +88,39 @@ async def test_a_thousand_notices_that_twenty_senders_want_are_sent_once_each(cr
     await asyncio.gather(*(all_of(provider) for provider in providers))
     keys = [key for provider in providers for key in provider.keys]
     assert len(keys) == len(set(keys)) == 1000
+
+
+async def test_a_start_notice_stands_behind_no_batch_of_reminders_that_a_slow_provider_holds(
+    crew: Crew, town: Town
+) -> None:
+    await put_bookings(crew, town, 40, starts_at=NOON + HOUR)
+    slow = Provider(Channel.EMAIL, concurrency=1)
+    slow.gate = asyncio.Event()
+    sender, stop = crew.sender(slow, SenderSettings(batch_size=5, lanes=2)), asyncio.Event()
+    sending = asyncio.create_task(sender.run(stop))
+    await slow.entered.wait()
+    started = await crew.booked(town.stranger, town.connectors[0], town.slot(starts_in=30 * MINUTE))
+    crew.clock.move_to(started.timeline.starts_at)
+    await crew.engine()
+    sender.wake.set()
+    await until(lambda: _is_leased(crew, "slot_started"))
+    assert await crew.value("SELECT count(*) FROM delivery WHERE lease > 0 AND channel = 'email'") == 2 * 5 + 1
+    slow.gate.set()
+    await until(lambda: _all_are_sent(crew))
+    stop.set()
+    await sending
+    kinds = [message.kind for message in slow.asked]
+    assert kinds.index("slot_started") <= 2, "only what was ready and what was under way went before it"
+
+
+async def _is_leased(crew: Crew, kind: str) -> bool:
+    count = await crew.value(
+        "SELECT count(*) FROM delivery AS d JOIN notice AS n ON n.id = d.notice_id"
+        " WHERE n.kind = $1 AND d.channel = 'email' AND d.lease > 0",
+        kind,
+    )
+    return bool(count)
+
+
+async def _all_are_sent(crew: Crew) -> bool:
+    return await crew.value("SELECT count(*) FROM delivery WHERE channel = 'email' AND state = 'pending'") == 0

@@ -1,8 +1,8 @@
 """One worker process of the chaos tests: engine and senders, and providers that note in a file what they accept.
 
-The one for SMS knows idempotency keys, the one for e-mail does not.
+The one for SMS knows idempotency keys when KEYED says `sms`; no mail server does.
 
-Run: python -m tests.support.chaos_worker URL CLOCK_FILE SPEED KEYS_FILE
+Run: python -m tests.support.chaos_worker URL CLOCK_FILE SPEED KEYS_FILE KEYED
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from slotwatch.engine.clean import Cleaner
 from slotwatch.engine.hints import Listener
 from slotwatch.engine.outages import Heart
 from slotwatch.engine.worker import Duties, Worker
+from slotwatch.outbox.hands import Hands
 from slotwatch.outbox.sender import Sender
 from slotwatch.outbox.settings import SenderSettings
 from slotwatch.storage.database import Database, DatabaseSettings, connect
@@ -40,9 +41,9 @@ class NotedProvider:
     provider = "noted"
     concurrency = 8
 
-    def __init__(self, channel: Channel, keys: int) -> None:
+    def __init__(self, channel: Channel, keys: int, *, has_key: bool) -> None:
         self.name = channel.value
-        self.has_key = channel is Channel.SMS
+        self.has_key = has_key
         self._keys = keys
 
     async def send(self, message: Message, *, timeout: float) -> Outcome:
@@ -60,7 +61,7 @@ class NotedProvider:
         """Nothing to close."""
 
 
-async def main(url: str, clock_file: str, speed: str, keys_file: str) -> None:
+async def main(url: str, clock_file: str, speed: str, keys_file: str, keyed: str) -> None:
     """Until SIGTERM. A part that dies ends the process, which the test takes for a failure."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -78,9 +79,10 @@ async def main(url: str, clock_file: str, speed: str, keys_file: str) -> None:
     )
     worker = Worker(database, clock, duties)
     settings = SenderSettings(lease_seconds=LEASE * float(speed), timeout_seconds=2)
+    hands = Hands()
     senders = [
-        Sender(NotedProvider(channel, keys), database, clock, settings, enabled=channels, frontend_url="http://x")  # type: ignore[arg-type]
-        for channel in channels
+        Sender(provider, database, clock, settings, enabled=channels, frontend_url="http://x", hands=hands)  # type: ignore[arg-type]
+        for provider in (NotedProvider(channel, keys, has_key=channel.value == keyed) for channel in channels)
     ]
     listener = Listener(database, clock, [worker.wake, *(sender.wake for sender in senders)])
     await asyncio.gather(worker.run(stop), listener.run(stop), *(sender.run(stop) for sender in senders))

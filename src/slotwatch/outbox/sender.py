@@ -17,6 +17,7 @@ from slotwatch.domain.notices import PAID_CHANNELS, Channel, DeliveryState, Urge
 from slotwatch.outbox.claim import Claimed, claim
 from slotwatch.outbox.compose import compose
 from slotwatch.outbox.handover import HandOver
+from slotwatch.outbox.hands import Hands
 from slotwatch.outbox.recorder import Recorder
 from slotwatch.outbox.settings import CapSettings, SenderSettings
 from slotwatch.outbox.turns import Turns
@@ -37,6 +38,7 @@ _FRESH_SECONDS = 1.0  # a claim older than this is looked at again before it is 
 _POLL = timedelta(seconds=1)
 _NO_CAPS = CapSettings()
 _LONGEST_RECONNECT_PAUSE = 5.0
+_BESIDE_SECONDS = 1.0  # how long the other channel of a notice is waited for: a provider that hangs holds up nobody
 _GROWTH = 8  # times the batch size is the most that one claim takes of a provider that is fast
 
 
@@ -53,7 +55,7 @@ class Sender:
     """The one sender of a channel in this process; other processes may run theirs beside it.
 
     `enabled` are the channels that are switched on: a fallback goes to one of them. Links lead to `frontend_url`.
-    `write` makes the message of a delivery.
+    `write` makes the message of a delivery. All senders of a process share `hands`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Sender:
         frontend_url: str,
         caps: CapSettings = _NO_CAPS,
         write: Callable[[Claimed, str], Message] = compose,
+        hands: Hands | None = None,
     ) -> None:
         self.channel = Channel(provider.name)
         self.wake = asyncio.Event()
@@ -86,6 +89,7 @@ class Sender:
         self._ready = Turns(2 * provider.concurrency)
         self._slots = asyncio.Semaphore(provider.concurrency)
         self._handed_over = HandOver(database, self.channel)
+        self._hands = hands or Hands()
         self._last_turn = -1
         self._claim_size = settings.batch_size
         self._random = random.Random()  # noqa: S311  # jitter, not a secret
@@ -174,15 +178,33 @@ class Sender:
 
     async def _handled(self, delivery: Claimed, claimed: float) -> tuple[DeliveryState, bool] | None:
         """How it ended and whether it was still ours when that was recorded; None: nothing was recorded."""
-        result = await self._deliver(delivery, claimed)
-        if result is None:
-            return None
-        ours = await self._recorder.record([result], claimed + self._settings.lease_seconds)
-        return result[1].state, bool(ours)
+        is_in_hand = await self._admitted(delivery)
+        try:
+            result = await self._deliver(delivery, claimed)
+            if result is None:
+                return None
+            ours = await self._recorder.record([result], claimed + self._settings.lease_seconds)
+            return result[1].state, bool(ours)
+        finally:
+            if is_in_hand:
+                self._hands.give_back(delivery.notice_id)
+
+    async def _admitted(self, delivery: Claimed) -> bool:
+        """Wait for a place, which `_deliver` gives back, and for the notice; whether we have the notice in hand."""
+        urgency, until = delivery.rule.urgency, monotonic() + _BESIDE_SECONDS
+        if self._provider.has_key:
+            await self._ready.take(urgency)
+            return False
+        while True:
+            await self._hands.free(delivery.notice_id, until - monotonic())
+            await self._ready.take(urgency)
+            is_ours = self._hands.take(delivery.notice_id)
+            if is_ours or monotonic() >= until:
+                return is_ours
+            self._ready.give_back()
 
     async def _deliver(self, delivery: Claimed, claimed: float) -> tuple[Claimed, Verdict] | None:
         """The result for one delivery; None when our lease grew too old to act on: it is due again by itself."""
-        await self._ready.take(delivery.rule.urgency)
         try:
             if self._stop.is_set():
                 return delivery, _given_back(delivery)

@@ -11,7 +11,7 @@ from slotwatch.processes.address import database_url
 from slotwatch.processes.crews import Place, hire_web, hire_workers, open_desk
 from slotwatch.processes.http import Listener, listen
 from slotwatch.processes.logs import set_up_logging
-from slotwatch.processes.session import read_settings, run_loop, warn_of_unknown_settings
+from slotwatch.processes.session import read_settings, run_loop, settle_in, warn_of_unknown_settings
 from slotwatch.processes.supervise import Part, stop_on_signals, supervise
 from slotwatch.storage import migrate
 from slotwatch.storage.clock import DatabaseClock
@@ -71,5 +71,6 @@ async def _ready(settings: Settings, url: str, stack: AsyncExitStack) -> Place:
 async def _until_stopped(parts: list[Part]) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
+    settle_in()
     await supervise(parts, stop)
     _log.info("stopped", action="stopped")

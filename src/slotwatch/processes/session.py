@@ -1,6 +1,7 @@
 """What every command begins with: settings from the environment, warnings about unknown ones, an event loop."""
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Coroutine, Mapping
@@ -10,7 +11,7 @@ import structlog
 
 from slotwatch.config import Settings, load_settings, unknown_variables
 
-__all__ = ["read_settings", "run_loop", "warn_of_unknown_settings"]
+__all__ = ["read_settings", "run_loop", "settle_in", "warn_of_unknown_settings"]
 
 _log = structlog.get_logger(__name__)
 
@@ -37,3 +38,10 @@ def run_loop(main: Coroutine[Any, Any, _T]) -> _T:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
+
+
+def settle_in() -> None:
+    """Called when everything is built: templates, catalogues and routes live as long as the process, so that looking
+    through them for garbage again and again, tens of milliseconds each time, finds nothing."""
+    gc.collect()
+    gc.freeze()

@@ -20,7 +20,7 @@ from slotwatch.doctor.database import require_reachable
 from slotwatch.processes.crews import Place, hire_web, hire_workers, open_desk
 from slotwatch.processes.http import Listener, listen
 from slotwatch.processes.logs import set_up_logging
-from slotwatch.processes.session import read_settings, run_loop, warn_of_unknown_settings
+from slotwatch.processes.session import read_settings, run_loop, settle_in, warn_of_unknown_settings
 from slotwatch.processes.supervise import Part, stop_on_signals, supervise
 from slotwatch.processes.welcome import Welcome, welcome
 from slotwatch.simulation.past import live_past
@@ -82,6 +82,7 @@ async def _up(settings: Settings, url: str, listener: Listener, keepers: list[Pa
         async with desk.database.connection() as conn:
             now = await desk.clock.now(conn)
         welcome(Welcome(settings, listener.url, url, wiring.build_signer(settings), flow, now))
+        settle_in()
         await supervise(parts, stop)
     _log.info("stopped", action="stopped")
 
