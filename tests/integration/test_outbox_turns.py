@@ -123,4 +123,4 @@ async def _is_leased(crew: Crew, kind: str) -> bool:
 
 
 async def _all_are_sent(crew: Crew) -> bool:
-    return await crew.value("SELECT count(*) FROM delivery WHERE channel = 'email' AND state = 'pending'") == 0
+    return not await crew.value("SELECT count(*) FROM delivery WHERE channel = 'email' AND state = 'pending'")
