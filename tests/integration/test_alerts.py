@@ -65,8 +65,8 @@ async def test_a_station_with_surely_more_no_shows_than_usual_is_told_once_to_wh
         found = {alert.kind: alert for alert in await open_alerts(conn, town.vendor)}
     alert = found[AlertKind.HIGH_NO_SHOW_RATE]
     assert alert.title == "Many no-shows at Harbour"
-    assert alert.text.startswith("10 of the 25 bookings of the last 14 days were no-shows (40 %).")
-    assert alert.text.endswith("Usual at your stations: 5 %.")
+    assert alert.text.startswith("10 of the 25 bookings of the last 14 days were no-shows (40%).")
+    assert alert.text.endswith("Usual at your stations: 5%.")
     again = await look(crew)
     assert (again.raised, again.resolved, again.told) == (0, 0, 0)
     await crew.deliver()
@@ -140,7 +140,7 @@ async def test_messages_that_fail_are_told_to_the_vendor_and_to_operators(crew: 
         (ours,) = await open_alerts(conn, town.vendor)
         (house,) = await open_alerts(conn, None)
     assert (ours.title, house.title) == ("Messages fail: SMS", "Messages fail: SMS (twilio)")
-    assert house.text.startswith("20 of 25 messages could not be delivered (80 %).")
+    assert house.text.startswith("20 of 25 messages could not be delivered (80%).")
     crew.clock.advance(31 * MINUTE)
     assert (await look(crew)).resolved == 1, "the provider's half hour is over"
     crew.clock.advance(2 * DAY)

@@ -17,11 +17,11 @@ from slotwatch.domain.money import Money
 from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind
 from slotwatch.locale.catalogues import LANGUAGES, best_language, language
 from slotwatch.outbox.claim import Claimed
-from slotwatch.outbox.money_words import amount_words
+from slotwatch.outbox.money_words import amount_words, percent_words
 from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.outbox.render import Renderer
 from slotwatch.outbox.samples import sample, samples
-from slotwatch.outbox.time_words import long_zone, short_zone, time_with_zone
+from slotwatch.outbox.time_words import digits, long_zone, short_zone, time_with_zone
 from slotwatch.outbox.values import VALUES
 
 FRONTEND = "https://charge.example"
@@ -172,7 +172,8 @@ def test_an_alert_is_put_into_the_words_of_who_gets_it(code: str) -> None:
     message = told(sample(NoticeKind.ALERT_RAISED, code))
     subject = language(code).gettext("Many no-shows at %(place)s") % {"place": "Donaukanal Garage"}
     assert message.subject == subject and subject in Page(message.html or "").text
-    assert "9" in message.text and "24" in message.text and "38 %" in message.text
+    for number in (digits("9", language(code)), digits("24", language(code)), percent_words(38, language(code))):
+        assert number in message.text
 
 
 @pytest.mark.parametrize("kind", AlertKind)

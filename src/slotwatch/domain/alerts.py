@@ -124,9 +124,17 @@ def alert_title(kind: AlertKind, subject: str, station: str | None, say: Say = _
             return say("Bookings could not be moved")
 
 
-def alert_text(kind: AlertKind, detail: Mapping[str, Any], say: Say = _as_it_is) -> str:
-    """What was found, in a sentence or two, with the numbers of when it was raised; `say` translates."""
-    values = {name: _SHOWN.get(name, str)(value) for name, value in detail.items()}
+def _percent(percent: int) -> str:
+    return f"{percent}%"
+
+
+def alert_text(
+    kind: AlertKind, detail: Mapping[str, Any], say: Say = _as_it_is, percent: Callable[[int], str] = _percent
+) -> str:
+    """What was found, in a sentence or two, with the numbers of when it was raised; `say` translates, `percent` writes
+    a percentage."""
+    shown = {**_SHOWN, **dict.fromkeys(("rate", "usual"), lambda rate: percent(round(100 * rate)))}
+    values = {name: shown.get(name, str)(value) for name, value in detail.items()}
     match kind:
         case AlertKind.HIGH_NO_SHOW_RATE:
             sentence = say(
@@ -164,10 +172,6 @@ def _channel(subject: str) -> str:
     return f"{said} ({provider})" if provider else said
 
 
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.0f} %"
-
-
 def _at(text: str) -> str:
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
@@ -177,8 +181,6 @@ def _major(minor: float) -> str:
 
 
 _SHOWN: Mapping[str, Callable[[Any], str]] = {
-    "rate": _percent,
-    "usual": _percent,
     **dict.fromkeys(("spent", "cap"), _major),
     **dict.fromkeys(("began_at", "ended_at", "beat_at"), _at),
 }

@@ -52,7 +52,9 @@ def words(t: Telling) -> str:
     """What an alert says."""
     kind = t.told.get("kind")
     if kind is not None:
-        return visible(alert_text(AlertKind(kind), t.told.get("detail") or {}, t.language.gettext), _LONGEST_WORDS)
+        detail, spoken = t.told.get("detail") or {}, t.language
+        text = alert_text(AlertKind(kind), detail, spoken.gettext, lambda rate: money_words.percent_words(rate, spoken))
+        return visible(time_words.digits(text, spoken), _LONGEST_WORDS)
     return visible(str(t.told.get("text") or ""), _LONGEST_WORDS)
 
 
