@@ -133,7 +133,11 @@ def alert_text(
 ) -> str:
     """What was found, in a sentence or two, with the numbers of when it was raised; `say` translates, `percent` writes
     a percentage."""
-    shown = {**_SHOWN, **dict.fromkeys(("rate", "usual"), lambda rate: percent(round(100 * rate)))}
+
+    def share(rate: float) -> str:
+        return percent(round(100 * rate))
+
+    shown: dict[str, Callable[[Any], str]] = {**_SHOWN, "rate": share, "usual": share}
     values = {name: shown.get(name, str)(value) for name, value in detail.items()}
     match kind:
         case AlertKind.HIGH_NO_SHOW_RATE:
