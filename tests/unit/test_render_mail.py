@@ -260,7 +260,7 @@ def test_what_goes_to_other_channels() -> None:
     delivery = sample(NoticeKind.SLOT_STARTED)
     telling = RENDERER.telling(delivery, FRONTEND)
     assert RENDERER.push(telling) == "Your slot has begun: check in by 18:30 CET"
-    assert "http" not in RENDERER.sms(telling, spoken=True)
+    assert "http" not in RENDERER.spoken(telling)
     message = told(delivery)
     assert (message.kind, message.urgent, message.url) == ("slot_started", True, f"{FRONTEND}/bookings/BK-5N559KE00000")
     assert message.valid_for == delivery.valid_until - delivery.claimed_at

@@ -12,6 +12,7 @@ import httpx
 from slotwatch.locale.catalogues import LANGUAGES, language
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.countdown import countdown_of, draw_countdown
+from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.outbox.render import Renderer
 from slotwatch.outbox.samples import samples
 from slotwatch.outbox.sms_length import segments
@@ -22,7 +23,7 @@ from slotwatch.outbox.values import VALUES
 __all__ = ["Previewed", "previews", "run_preview", "write_previews"]
 
 _FRONTEND = "https://charge.example"
-_TOKEN = "sample"  # noqa: S105  # opens nothing
+_TOKENS = NoticeTokens(b"of the preview, so they open nothing")
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,13 @@ def previews(renderer: Renderer, code: str) -> list[Previewed]:
 
 
 def _previewed(renderer: Renderer, code: str, number: int, delivery: Claimed) -> Previewed:
+    booking_id = delivery.facts["booking_id"] or 0
     telling = Telling(
-        delivery=delivery, language=language(code), frontend_url=_FRONTEND, token=_TOKEN, check_in_token=_TOKEN
+        delivery=delivery,
+        language=language(code),
+        frontend_url=_FRONTEND,
+        token=_TOKENS.token(booking_id),
+        check_in_token=_TOKENS.check_in_token(booking_id),  # as long as a real one, for the segments
     )
     sms = renderer.sms(telling)
     return Previewed(
