@@ -20,6 +20,7 @@ from slotwatch.web.pages.notices import notice_pages, preview_pages
 from tests.conftest import Town
 from tests.integration.web.conftest import client_of, make_app, running
 from tests.support.crew import FRONTEND, Crew
+from tests.support.provider import refusing
 
 TOKENS = NoticeTokens(b"t" * 32)
 
@@ -104,6 +105,29 @@ async def test_the_calendar_file_is_the_booking_as_it_is_now(
     (gone,) = last.walk("VEVENT")
     assert (last["METHOD"], gone["STATUS"], gone["UID"]) == ("CANCEL", "CANCELLED", event["UID"])
     assert gone["SEQUENCE"] > event["SEQUENCE"]
+
+
+async def test_the_calendar_file_speaks_the_vendors_language_to_who_has_not_chosen_one(
+    client: httpx.AsyncClient, crew: Crew, booking: Booking
+) -> None:
+    async def summary() -> str:
+        answer = await client.get(f"/notices/{TOKENS.token(booking.id)}/booking.ics")
+        return str(Calendar.from_ical(answer.text).walk("VEVENT")[0]["SUMMARY"])
+
+    await crew.execute("UPDATE vendor SET language = 'de'")
+    assert (await summary()).startswith("Laden: ")
+    await crew.execute("UPDATE driver SET preferences = '{\"language\": \"fr\"}'")
+    assert (await summary()).startswith("Recharge")
+
+
+async def test_a_voided_booking_leaves_the_calendar(client: httpx.AsyncClient, crew: Crew, booking: Booking) -> None:
+    crew.mail.answer = crew.sms.answer = refusing
+    await crew.never_silent()
+    await crew.live_for(timedelta(hours=2))
+    assert await crew.state(booking) is State.VOIDED, "nobody had told the driver"
+    answer = await client.get(f"/notices/{TOKENS.token(booking.id)}/booking.ics")
+    calendar = Calendar.from_ical(answer.text)
+    assert (calendar["METHOD"], calendar.walk("VEVENT")[0]["STATUS"]) == ("CANCEL", "CANCELLED")
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

@@ -71,8 +71,9 @@ def notice_pages(desk: Desk, tokens: NoticeTokens, frontend_url: str) -> list[HT
         row = await booking(token)
         ref = booking_ref(row["booking_id"])
         link = f"{frontend_url.rstrip('/')}/bookings/{ref}"
-        entry = entry_of(row, best_language(row["preferences"].get("language")), link=link, stamp=row["now"])
-        is_lost = State(row["state"]) in (State.CANCELLED, State.EXPIRED)
+        spoken = best_language(row["preferences"].get("language"), row["vendor_language"])
+        entry = entry_of(row, spoken, link=link, stamp=row["now"])
+        is_lost = State(row["state"]) in (State.CANCELLED, State.EXPIRED, State.VOIDED)
         headers = {"Content-Disposition": f'attachment; filename="{ref}.ics"'}
         text = calendar_file(entry, "CANCEL" if is_lost else "PUBLISH")
         return Response(text, media_type="text/calendar", headers=headers)
