@@ -116,7 +116,7 @@ async def test_the_calendar_file_speaks_the_vendors_language_to_who_has_not_chos
 
     await crew.execute("UPDATE vendor SET language = 'de'")
     assert (await summary()).startswith("Laden: ")
-    await crew.execute("UPDATE driver SET preferences = '{\"language\": \"fr\"}'")
+    await crew.execute('UPDATE driver SET preferences = \'{"language": "fr"}\'')
     assert (await summary()).startswith("Recharge")
 
 
