@@ -250,6 +250,7 @@ def build_signer(settings: Settings) -> TokenSigner:
 def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> Litestar:
     """The web application; `town` adds the page of the demo town."""
     # A worker needs no web framework.
+    from slotwatch.outbox.preview import FreshRenderer
     from slotwatch.web.app import create_app
     from slotwatch.web.pages.notices import notice_pages, preview_pages
     from slotwatch.web.pages.start import Link
@@ -269,7 +270,7 @@ def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> 
         push=settings.push,
     )
     pages = notice_pages(desk, build_notice_tokens(settings), settings.notices.frontend_url)
-    pages += preview_pages(lambda: build_renderer(settings))
+    pages += preview_pages(FreshRenderer(settings.templates), settings.notices.frontend_url)
     for page in [*pages, *(town_pages(desk, town) if town else [])]:
         app.register(page)
     return app

@@ -55,6 +55,10 @@ class Renderer:
         if self._wording.folder is not None:
             self._try_out()
 
+    def vendors(self) -> list[str]:
+        """Who has wording of their own, by VN-…."""
+        return sorted({vendor for vendor, _ in self._wording.scopes() if vendor}, key=lambda vendor: int(vendor[3:]))
+
     def message(self, delivery: Claimed, frontend_url: str) -> Message:
         """The message for one delivery. Links lead to `frontend_url`."""
         address = self._app_url if delivery.channel is Channel.WEBHOOK else delivery.address
