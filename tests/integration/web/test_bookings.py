@@ -1,7 +1,6 @@
 """A booking over HTTP: made, seen, paid, checked in, cancelled, left, explained and disputed."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +11,7 @@ from dirty_equals import IsStr
 from litestar import Litestar
 
 from slotwatch.domain.ids import ref
-from slotwatch.domain.notices import USUAL_CHANNELS, Channel
+from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.engine.advance import Advancer, AdvanceSettings
 from slotwatch.storage.database import Database
 from slotwatch.usecases.desk import Desk
@@ -136,47 +135,6 @@ async def test_the_countdown_shows_while_grace_runs(api: Api, desk: Desk, databa
     assert status["notificationsSent"]["slotExpired"] == {"email": {"status": "pending"}, "sms": {"status": "pending"}}
     assert [move["toStatus"] for move in seen["timeline"]] == ["confirmed", "grace"]
     assert [move["actor"] for move in seen["timeline"]] == ["driver", "engine"]
-
-
-async def test_a_grace_alert_is_the_newest_one_alone_and_says_which(api: Api, desk: Desk, database: Database) -> None:
-    async def alert() -> Any:
-        seen = (await api.get(f"{BOOKINGS}/{booking['bookingId']}")).json()
-        return seen["slotStatus"]["notificationsSent"]["graceAlert"]
-
-    booking = await api.booked()
-    for minutes in (60, 15):
-        api.clock.advance(minutes * MINUTE)
-        await run_engine(desk)
-        await deliver_everything(database)
-    async with database.connection() as conn:  # e-mail steps in for SMS
-        await conn.execute(
-            "INSERT INTO delivery (notice_id, channel, state, urgency, next_attempt_at)"
-            " SELECT id, 'email', 'pending', 0, now() FROM notice WHERE kind = 'grace_alert'"
-        )
-        await conn.execute("UPDATE delivery SET state = 'failed' FROM notice WHERE id = notice_id AND channel = 'sms'")
-    half = await alert()
-    assert {channel: told["status"] for channel, told in half.items()} == {"email": "pending", "sms": "failed"}
-    assert {told["occasion"] for told in half.values()} == {"half"}
-    api.clock.advance(10 * MINUTE)
-    await run_engine(desk)
-    assert await alert() == {"sms": {"status": "pending", "occasion": "last"}}
-
-
-@pytest.mark.parametrize(
-    ("channels", "shown"),
-    [
-        (set(Channel), {"email", "sms"}),
-        ({Channel.SMS, Channel.WHATSAPP, Channel.VOICE, Channel.WEBHOOK}, {"sms"}),
-        ({Channel.EMAIL, Channel.PUSH}, {"email"}),
-    ],
-)
-async def test_before_it_is_due_a_notice_is_pending_on_the_channels_that_go_out_together(
-    api: Api, desk: Desk, channels: set[Channel], shown: set[str]
-) -> None:
-    async with client_of(make_app(replace(desk, channels=frozenset(channels)))) as client:
-        booking = await Api(client, api.town, api.clock).booked()
-    for kind in ("slotStart", "slotExpired"):
-        assert set(booking["slotStatus"]["notificationsSent"][kind]) == shown
 
 
 async def test_a_check_in_makes_the_slot_active_and_again_changes_nothing(api: Api) -> None:
