@@ -95,14 +95,17 @@ def check() -> int:
 
 @notices.command
 def preview(
-    *, to: Annotated[Path | None, Parameter(help="Write them as files into this folder instead.")] = None
+    *,
+    to: Annotated[Path | None, Parameter(help="Write them as files into this folder instead.")] = None,
+    vendor: Annotated[str | None, Parameter(help="In the own wording of this vendor, such as VN-3.")] = None,
 ) -> None:
     """Show every kind of message in every language, in the browser."""
     from slotwatch.outbox.preview import run_preview
     from slotwatch.processes.session import read_settings
 
     settings = read_settings()
-    print(run_preview(settings.templates, f"{settings.notices.frontend_url}/inbox/preview", to=to))  # noqa: T201
+    page = f"{settings.notices.frontend_url}/inbox/preview"
+    print(run_preview(settings.templates, page, to=to, vendor=vendor))  # noqa: T201
 
 
 @notices.command(name="push-key")

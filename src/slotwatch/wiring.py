@@ -11,6 +11,7 @@ import msgspec
 
 from slotwatch.analytics.no_shows import no_shows_by_station
 from slotwatch.channels import Chain, Channel, Guarded, InboxChannel
+from slotwatch.channels.guarded import Allowance
 from slotwatch.config import Settings
 from slotwatch.domain import notices
 from slotwatch.engine.advance import Advancer
@@ -76,25 +77,31 @@ async def open_database(
         await database.close()
 
 
-def build_provider(settings: Settings, channel: notices.Channel) -> Channel | None:
-    """The provider that is configured for that channel; None means the local inbox."""
+def build_provider(
+    settings: Settings, channel: notices.Channel, allowances: dict[str, Allowance] | None = None
+) -> Channel | None:
+    """The provider that is configured for that channel; None means the local inbox.
+
+    `allowances` is what each account takes, by the provider's name: channels built with the same ones share them.
+    """
     # Imported when used: each brings a client library that the other choice never needs.
     servers = [one for one in (settings.smtp, settings.smtp2) if one.configured]
     accounts = [one for one in (settings.twilio, settings.twilio2) if one.configured]
+    allowances = {} if allowances is None else allowances
     if channel is notices.Channel.EMAIL and servers:
         from slotwatch.channels import SmtpChannel
 
-        return _in_a_row(settings, [SmtpChannel(one) for one in servers])
+        return _in_a_row(settings, allowances, [SmtpChannel(one) for one in servers])
     if channel is notices.Channel.SMS and accounts:
         from slotwatch.channels import TwilioSms
         from slotwatch.channels.numbers import NumberRules
 
         why_not = NumberRules(settings.numbers).why_not
-        return _in_a_row(settings, [TwilioSms(one, why_not=why_not) for one in accounts])
-    return _build_louder(settings, channel)
+        return _in_a_row(settings, allowances, [TwilioSms(one, why_not=why_not) for one in accounts])
+    return _build_louder(settings, channel, allowances)
 
 
-def _build_louder(settings: Settings, channel: notices.Channel) -> Channel | None:
+def _build_louder(settings: Settings, channel: notices.Channel, allowances: dict[str, Allowance]) -> Channel | None:
     """WhatsApp and voice, by the first Twilio account; push and the operator's own app."""
     from slotwatch.channels import PushChannel, VoiceChannel, WebhookChannel, WhatsAppChannel
     from slotwatch.channels.numbers import NumberRules
@@ -102,27 +109,31 @@ def _build_louder(settings: Settings, channel: notices.Channel) -> Channel | Non
 
     why_not = NumberRules(settings.numbers).why_not
     if channel is notices.Channel.WHATSAPP and settings.whatsapp.configured:
-        return _in_a_row(settings, [WhatsAppChannel(settings.twilio, settings.whatsapp, why_not=why_not)])
+        return _in_a_row(settings, allowances, [WhatsAppChannel(settings.twilio, settings.whatsapp, why_not=why_not)])
     if channel is notices.Channel.VOICE and settings.voice.configured:
-        return _in_a_row(settings, [VoiceChannel(settings.twilio, settings.voice, why_not=why_not)])
+        return _in_a_row(settings, allowances, [VoiceChannel(settings.twilio, settings.voice, why_not=why_not)])
     if channel is notices.Channel.PUSH and settings.push.configured:
         return Guarded(PushChannel(settings.push), settings.guard, lane=push_service)
     if channel is notices.Channel.WEBHOOK and settings.webhook.configured:
-        return _in_a_row(settings, [WebhookChannel(settings.webhook)])
+        return _in_a_row(settings, allowances, [WebhookChannel(settings.webhook)])
     return None
 
 
-def _in_a_row(settings: Settings, providers: Sequence[Channel]) -> Channel:
+def _in_a_row(settings: Settings, allowances: dict[str, Allowance], providers: Sequence[Channel]) -> Channel:
     """Each spared by a guard of its own; the next steps in while the one before is down."""
-    guarded = [Guarded(provider, settings.guard) for provider in providers]
+    for one in providers:
+        allowances.setdefault(one.provider, Allowance.of(one, settings.guard))
+    guarded = [Guarded(one, settings.guard, allowance=allowances[one.provider]) for one in providers]
     return Chain(*guarded) if len(guarded) > 1 else guarded[0]
 
 
 def build_channels(settings: Settings, database: Database, clock: Clock) -> list[Channel]:
     """One way to send per enabled channel: the configured provider, else the local inbox."""
     save = inbox.saver(database, clock)
+    allowances: dict[str, Allowance] = {}
     return [
-        build_provider(settings, channel) or InboxChannel(channel.value, save) for channel in sorted(settings.channels)
+        build_provider(settings, channel, allowances) or InboxChannel(channel.value, save)
+        for channel in sorted(settings.channels)
     ]
 
 
@@ -241,6 +252,7 @@ def build_signer(settings: Settings) -> TokenSigner:
 def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> Litestar:
     """The web application; `town` adds the page of the demo town."""
     # A worker needs no web framework.
+    from slotwatch.outbox.preview import FreshRenderer
     from slotwatch.web.app import create_app
     from slotwatch.web.pages.notices import notice_pages, preview_pages
     from slotwatch.web.pages.start import Link
@@ -260,7 +272,7 @@ def build_web(settings: Settings, desk: Desk, town: TownGuide | None = None) -> 
         push=settings.push,
     )
     pages = notice_pages(desk, build_notice_tokens(settings), settings.notices.frontend_url)
-    pages += preview_pages(lambda: build_renderer(settings))
+    pages += preview_pages(FreshRenderer(settings.templates), settings.notices.frontend_url)
     for page in [*pages, *(town_pages(desk, town) if town else [])]:
         app.register(page)
     return app

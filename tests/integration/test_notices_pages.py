@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,22 +14,25 @@ from slotwatch.domain.lifecycle import State
 from slotwatch.locale.catalogues import LANGUAGES
 from slotwatch.outbox.countdown import Countdown, Phase, draw_countdown
 from slotwatch.outbox.notice_tokens import NoticeTokens
-from slotwatch.outbox.render import Renderer
+from slotwatch.outbox.preview import FreshRenderer
+from slotwatch.outbox.template_settings import TemplateSettings
 from slotwatch.storage.clock import MovableClock
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.pages.notices import notice_pages, preview_pages
 from tests.conftest import Town
 from tests.integration.web.conftest import client_of, make_app, running
 from tests.support.crew import FRONTEND, Crew
+from tests.support.provider import refusing
 
 TOKENS = NoticeTokens(b"t" * 32)
 
 
 @pytest.fixture
-async def client(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application with the pages of messages."""
+async def client(desk: Desk, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application with the pages of messages; own wording lies in `tmp_path`."""
     app = make_app(desk, has_inbox=True)
-    for page in (*notice_pages(desk, TOKENS, FRONTEND), *preview_pages(Renderer)):
+    settings = TemplateSettings(templates_dir=str(tmp_path))
+    for page in (*notice_pages(desk, TOKENS, FRONTEND), *preview_pages(FreshRenderer(settings), FRONTEND)):
         app.register(page)
     async with running(app), client_of(app) as client:
         yield client
@@ -106,6 +110,29 @@ async def test_the_calendar_file_is_the_booking_as_it_is_now(
     assert gone["SEQUENCE"] > event["SEQUENCE"]
 
 
+async def test_the_calendar_file_speaks_the_vendors_language_to_who_has_not_chosen_one(
+    client: httpx.AsyncClient, crew: Crew, booking: Booking
+) -> None:
+    async def summary() -> str:
+        answer = await client.get(f"/notices/{TOKENS.token(booking.id)}/booking.ics")
+        return str(Calendar.from_ical(answer.text).walk("VEVENT")[0]["SUMMARY"])
+
+    await crew.execute("UPDATE vendor SET language = 'de'")
+    assert (await summary()).startswith("Laden: ")
+    await crew.execute('UPDATE driver SET preferences = \'{"language": "fr"}\'')
+    assert (await summary()).startswith("Recharge")
+
+
+async def test_a_voided_booking_leaves_the_calendar(client: httpx.AsyncClient, crew: Crew, booking: Booking) -> None:
+    crew.mail.answer = crew.sms.answer = refusing
+    await crew.never_silent()
+    await crew.live_for(timedelta(hours=2))
+    assert await crew.state(booking) is State.VOIDED, "nobody had told the driver"
+    answer = await client.get(f"/notices/{TOKENS.token(booking.id)}/booking.ics")
+    calendar = Calendar.from_ical(answer.text)
+    assert (calendar["METHOD"], calendar.walk("VEVENT")[0]["STATUS"]) == ("CANCEL", "CANCELLED")
+
+
 @pytest.mark.parametrize("code", LANGUAGES)
 async def test_the_preview_shows_every_kind_in_every_language(client: httpx.AsyncClient, code: str) -> None:
     answer = await client.get("/inbox/preview", params={"language": code})
@@ -115,6 +142,43 @@ async def test_the_preview_shows_every_kind_in_every_language(client: httpx.Asyn
     mail = await client.get(f"/inbox/preview/{code}/3")
     assert "data:image/png;base64," in mail.text
     assert "sandbox" in mail.headers["content-security-policy"]
+
+
+async def test_the_preview_shows_own_wording_as_it_is_now(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    async def shown(**query: str) -> str:
+        answer = await client.get("/inbox/preview", params=query)
+        assert answer.status_code == 200
+        return answer.text
+
+    own = tmp_path / "slot_started" / "sms.txt"
+    own.parent.mkdir()
+    assert "Your slot at Donaukanal Garage" in await shown()
+    for words in ("Own words", "Other words"):
+        own.write_text(words)
+        assert words in await shown()
+    own.write_text("one\n{{ stationn }}")
+    text = await shown()
+    assert "slot_started/sms.txt, line 2: stationn is not one of the values" in text and "<iframe" not in text
+    assert (await client.get("/inbox/preview/en/3")).status_code == 404
+    own.unlink()
+    assert "Your slot at Donaukanal Garage" in await shown()
+
+
+async def test_a_vendors_own_wording_is_shown_when_it_is_asked_for(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    assert "VN-" not in (await client.get("/inbox/preview")).text
+    for vendor in ("VN-3", "VN-12"):
+        folder = tmp_path / vendor / "slot_started"
+        folder.mkdir(parents=True)
+        (folder / "sms.txt").write_text(f"Words of {vendor}")
+        (folder / "body.mjml").write_text("<mjml><mj-body><mj-text>Mail of " + vendor + "</mj-text></mj-body></mjml>")
+    everybody = (await client.get("/inbox/preview")).text
+    assert "Words of" not in everybody and 'href="/inbox/preview?language=en&amp;vendor=VN-3"' in everybody
+    answer = await client.get("/inbox/preview", params={"language": "de", "vendor": "VN-12"})
+    assert "Words of VN-12" in answer.text and 'src="/inbox/preview/de/3?vendor=VN-12"' in answer.text
+    assert "Mail of VN-12" in (await client.get("/inbox/preview/de/3", params={"vendor": "VN-12"})).text
+    assert "Mail of" not in (await client.get("/inbox/preview/de/3")).text
+    for unknown in ("VN-4", "3", "VN-03", "x"):
+        assert (await client.get("/inbox/preview", params={"vendor": unknown})).status_code == 404
 
 
 async def test_a_preview_that_does_not_exist_is_not_found(client: httpx.AsyncClient) -> None:

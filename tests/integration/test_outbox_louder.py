@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from slotwatch.channels import Failed, Message
 from slotwatch.channels.receipts import Receipt
 from slotwatch.config import BadSetting, load_settings
 from slotwatch.domain.booking import Booking
@@ -12,7 +13,7 @@ from slotwatch.domain.notices import NOTICE_RULES, USUAL_CHANNELS, Channel, Noti
 from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.settings import SenderSettings
 from slotwatch.usecases.desk import Desk
-from slotwatch.wiring import build_provider
+from slotwatch.wiring import build_channels, build_provider
 from tests.conftest import Town
 from tests.support.crew import Crew
 from tests.support.provider import Provider
@@ -122,3 +123,24 @@ def test_louder_channels_are_on_when_they_have_a_sender_and_an_account() -> None
     assert (provider.name, provider.provider) == ("voice", "twilio")
     with pytest.raises(BadSetting, match="SLOTWATCH_WHATSAPP_FROM needs a Twilio account"):
         load_settings({"SLOTWATCH_WHATSAPP_FROM": "+15550001111"})
+
+
+async def test_one_account_has_one_rate_and_one_count_of_turns_for_all_of_its_channels(desk: Desk) -> None:
+    nobody_listens = "http://127.0.0.1:9"
+    louder_numbers = {"SLOTWATCH_VOICE_FROM": "+15550001111", "SLOTWATCH_WHATSAPP_FROM": "+15550001111"}
+    rates = {"SLOTWATCH_PROVIDER_RATES": "twilio=0.001,twilio2=0.001", "SLOTWATCH_TWILIO_BASE_URL": nobody_listens}
+    second = {name.replace("TWILIO_", "TWILIO2_"): value for name, value in TWILIO.items()}
+    settings = load_settings({**TWILIO, **louder_numbers, **rates})
+    message = Message(key="delivery-1", to="+15005550010", subject=None, text="Go.")
+    channels = {each.name: each for each in build_channels(settings, desk.database, desk.clock)}
+    first = await channels["whatsapp"].send(message, timeout=1)
+    assert isinstance(first, Failed) and first.asked
+    for name in ("voice", "sms", "whatsapp"):
+        outcome = await channels[name].send(message, timeout=1)
+        assert outcome == Failed("too many messages a second for twilio", timedelta(seconds=1), asked=False), name
+    settings = load_settings({**TWILIO, **second, **rates, "SLOTWATCH_TWILIO2_BASE_URL": nobody_listens})
+    (sms,) = [each for each in build_channels(settings, desk.database, desk.clock) if each.name == "sms"]
+    outcome = await sms.send(message, timeout=1)
+    assert isinstance(outcome, Failed) and outcome.asked, "another account, another count"
+    for each in (*channels.values(), sms):
+        await each.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slotwatch.channels import Accepted, ChannelName, Failed, Guarded, GuardSettings, Message, Outcome, Refused
-from slotwatch.channels.guarded import Bucket
+from slotwatch.channels.guarded import Allowance, Bucket
 
 DOWN = Failed("503", down=True)
 TAKEN = Accepted("id")
@@ -250,6 +250,25 @@ async def test_no_more_are_under_way_than_the_channel_allows() -> None:
     await asyncio.gather(*sends)
 
     assert provider.most_at_once == 2
+
+
+async def test_channels_by_one_account_have_their_turns_and_their_rate_together() -> None:
+    first, second, time = Scripted(), Scripted(), Time()
+    first.gate = second.gate = asyncio.Event()
+    settings = GuardSettings(rates="twilio=2")
+    allowance = Allowance.of(first, settings)
+    one, two = (
+        Guarded(each, settings, allowance=allowance, monotonic=time.read, wait=time.wait) for each in (first, second)
+    )
+    async with asyncio.TaskGroup() as tasks:
+        for guarded in (one, two, one, two):
+            tasks.create_task(guarded.send(message(), timeout=10))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert first.at_once + second.at_once == 2
+        first.gate.set()
+    assert len(first.asked) == len(second.asked) == 2
+    assert time.waits == [0.5, 0.5], "two at once, then one every half second"
 
 
 async def test_who_gets_no_turn_in_time_is_failed_unasked() -> None:

@@ -3,7 +3,7 @@
 import doctest
 import importlib
 import pkgutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,6 +17,7 @@ from slotwatch.domain.lifecycle import STEP_RULES, State, Step
 from slotwatch.domain.money import SETTLEMENTS, Account, Money
 from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind, Urgency
 from slotwatch.domain.opening_hours import ALWAYS_OPEN
+from slotwatch.domain.quiet_hours import QuietHours
 from slotwatch.domain.slot import FARTHEST, Slot
 from slotwatch.domain.terms import RefundTier, Terms
 from slotwatch.domain.timeline import Timeline
@@ -221,6 +222,39 @@ def test_what_decides_about_money_is_told_first_and_a_step_is_told_while_it_is_t
         assert NOTICE_RULES[kind].urgency is Urgency.NOW
     for rule in STEP_RULES:
         assert rule.to_state in NOTICE_RULES[NoticeKind(rule.notice)].true_in
+
+
+def test_a_phone_rings_as_late_when_it_is_the_only_channel_that_joins_in() -> None:
+    rule = NOTICE_RULES[NoticeKind.SLOT_STARTED]
+    for louder in ({Channel.VOICE}, {Channel.WHATSAPP, Channel.VOICE}):
+        later = {each.channel: each.after for each in rule.plan({Channel.SMS, *louder}, 4 * MINUTE)}
+        assert later[Channel.VOICE] == 8 * MINUTE
+    assert {each.after for each in rule.plan({Channel.SMS, Channel.WHATSAPP}, 4 * MINUTE)} == {0 * MINUTE, 4 * MINUTE}
+
+
+VIENNA = ZoneInfo("Europe/Vienna")
+
+
+def test_quiet_that_ends_in_the_hour_that_comes_twice_ends_in_its_second_half_too() -> None:
+    night = QuietHours(time(22), time(2, 30), VIENNA)
+    for now in (datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 0, 10, tzinfo=UTC)):
+        assert night.until(now) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert night.until(datetime(2026, 10, 25, 0, 40, tzinfo=UTC)) is None
+    assert night.until(datetime(2026, 10, 25, 1, 10, tzinfo=UTC)) == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+
+
+@given(
+    st.sampled_from([datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)]),
+    st.timedeltas(timedelta(0), timedelta(hours=3)),
+    st.times() | st.times(max_value=time(4)),
+    st.times(max_value=time(4)),
+)
+def test_quiet_always_ends_after_now_and_within_a_day(
+    day: datetime, after_midnight: timedelta, start: time, end: time
+) -> None:
+    now = day + after_midnight
+    until = QuietHours(start, end, VIENNA).until(now)
+    assert until is None or now < until <= now + timedelta(hours=25)
 
 
 def test_every_error_has_a_code_of_its_own_and_says_something() -> None:

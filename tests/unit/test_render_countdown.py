@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from slotwatch.domain.errors import NotFound
+from slotwatch.domain.ids import new_booking_id
 from slotwatch.domain.lifecycle import State
 from slotwatch.outbox.countdown import Countdown, Phase, countdown_of, draw_countdown
 from slotwatch.outbox.notice_tokens import NoticeTokens
@@ -69,6 +70,28 @@ def test_a_token_opens_its_own_booking_only() -> None:
     for bad in forged:
         with pytest.raises(NotFound):
             tokens.booking_id(bad)
+
+
+def test_the_token_of_a_check_in_is_short_and_opens_its_own_booking_only() -> None:
+    tokens, others = NoticeTokens(b"a" * 32), NoticeTokens(b"b" * 32)
+    booking_id = new_booking_id(datetime(2045, 1, 1, tzinfo=UTC))
+    token = tokens.check_in_token(booking_id)
+    assert len(token) == 23 and token.replace("-", "").replace("_", "").isalnum()
+    assert token[-1].isalnum(), "phones leave a sign at the end out of the link"
+    assert tokens.booking_to_check_in(token) == booking_id
+    near = chr(ord(token[-1]) + 1)  # other words for the same bytes are not our word
+    forged = [others.check_in_token(booking_id), tokens.token(booking_id), token[:-1], token[:-1] + near, token + "x"]
+    for bad in [*forged, token + "=", " " + token, "A" * 23, "_" * 23, "", "é" * 23, "é.é", ".", "BK-.", "a" * 900]:
+        with pytest.raises(NotFound):
+            tokens.booking_to_check_in(bad)
+
+
+def test_check_in_links_that_were_sent_before_tokens_were_short_still_work() -> None:
+    tokens = NoticeTokens(b"a" * 32)
+    assert tokens.booking_to_check_in("BK-000000000C1S.GiM8atvskL37") == 12345
+    for bad in ("BK-000000000C1S.GiM8atvskL38", "BK-000000000C1T.GiM8atvskL37", "BK-000000000C1S."):
+        with pytest.raises(NotFound):
+            tokens.booking_to_check_in(bad)
 
 
 def test_a_short_key_is_refused() -> None:

@@ -261,7 +261,7 @@ def test_what_goes_to_other_channels() -> None:
     delivery = sample(NoticeKind.SLOT_STARTED)
     telling = RENDERER.telling(delivery, FRONTEND)
     assert RENDERER.push(telling) == "Your slot has begun: check in by 18:30 CET"
-    assert "http" not in RENDERER.sms(telling, spoken=True)
+    assert "http" not in RENDERER.spoken(telling)
     message = told(delivery)
     assert (message.kind, message.urgent, message.url) == ("slot_started", True, f"{FRONTEND}/bookings/BK-5N559KE00000")
     assert message.valid_for == delivery.valid_until - delivery.claimed_at
@@ -276,9 +276,9 @@ def test_without_tokens_a_mail_has_neither_picture_nor_calendar_link() -> None:
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_who_must_check_in_gets_a_link_that_does_it_with_one_tap(code: str) -> None:
-    asking = {NoticeKind.REMINDER, NoticeKind.SLOT_STARTED, NoticeKind.GRACE_ALERT, NoticeKind.GRACE_EXTENDED}
+    asking = {NoticeKind.SLOT_STARTED, NoticeKind.GRACE_ALERT, NoticeKind.GRACE_EXTENDED}
     for delivery in [one for one in samples(code) if one.rule.is_about_booking]:
         message = told(delivery)
         linked = f"{FRONTEND}/b/{TOKENS.check_in_token(delivery.facts['booking_id'])}"
         assert (linked in Page(message.html or "").links) is (delivery.kind in asking)
-        assert (linked in message.text) is (delivery.kind in asking - {NoticeKind.REMINDER})
+        assert (linked in message.text) is (delivery.kind in asking)

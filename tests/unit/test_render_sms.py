@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from slotwatch.domain.notices import Channel, NoticeKind
 from slotwatch.locale.catalogues import LANGUAGES
+from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.outbox.render import Renderer
-from slotwatch.outbox.samples import sample, samples
+from slotwatch.outbox.samples import SAMPLE_START, sample, samples
 from slotwatch.outbox.sms_length import MOST_SEGMENTS, fit, fold_to_gsm, segments
 
 FRONTEND = "https://slots.example.org"
-RENDERER = Renderer()
+LONG_FRONTEND = "https://slotwatch.example-charging.com"
+TOKENS = NoticeTokens(b"k" * 32)
+RENDERER = Renderer(tokens=TOKENS)
+CHECK_IN = (NoticeKind.SLOT_STARTED, NoticeKind.GRACE_ALERT, NoticeKind.GRACE_EXTENDED)
 COMMANDS = re.compile(r"\b(stop|stopall|cancel|end|quit|unsubscribe|start|help|info|arret|alto|baja)\b", re.IGNORECASE)
 
 
@@ -43,8 +47,35 @@ def test_with_an_ordinary_name_nothing_is_left_out(language: str) -> None:
         message = RENDERER.message(delivery, FRONTEND)
         # Devanagari has room for 134 characters, 50 of them for the link: there the name may lose its tail.
         assert ("Donaukan" if language in ("hi", "ne") else "Donaukanal Garage") in message.text, message.text
-        assert f"{FRONTEND}/bookings/BK-" in message.text, message.text
+        path = "b/" if delivery.kind in CHECK_IN else "bookings/BK-"
+        assert f"{FRONTEND}/{path}" in message.text, message.text
         assert segments(message.text) <= MOST_SEGMENTS
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("zone", ["Europe/Vienna", "Asia/Kathmandu", "Asia/Kolkata", "Asia/Dubai"])
+def test_the_link_to_check_in_is_kept_under_a_long_address_too(language: str, zone: str) -> None:
+    late = {"grace_ends_at": SAMPLE_START + timedelta(hours=4, minutes=25)}  # two digits of hours in Hindi
+    for delivery in [one for one in samples(language, Channel.SMS, zone=zone, **late) if one.kind in CHECK_IN]:
+        text = RENDERER.message(delivery, LONG_FRONTEND).text
+        assert text.endswith(f" {LONG_FRONTEND}/b/{TOKENS.check_in_token(delivery.facts['booking_id'])}"), text
+        assert "2A" in text, text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_link_of_a_no_show_is_kept_under_a_long_address_too(language: str) -> None:
+    assert f"{LONG_FRONTEND}/bookings/BK-" in sms(NoticeKind.SLOT_EXPIRED, language, LONG_FRONTEND)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_whatsapp_has_no_segments_and_loses_nothing(language: str) -> None:
+    name, frontend = "Grand Central Underground Parking and Charging Plaza", FRONTEND + "/" + "x" * 120
+    for kind in (*CHECK_IN, NoticeKind.SLOT_EXPIRED):
+        delivery = sample(kind, language, Channel.WHATSAPP, station_name=name)
+        text = RENDERER.message(delivery, frontend).text
+        assert name in text and frontend in text, text
+        assert "\n" not in text
+    assert re.search("12|१२", text.replace(frontend, "")), "the sentence about money"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -55,13 +86,13 @@ def test_a_long_name_is_shortened_before_deadline_or_link_go(language: str, zone
     hour = {"Europe/Vienna": "30", "Asia/Kathmandu": "15", "America/St_Johns": "00"}[zone]
     assert re.search(rf":({hour}|{hour.translate(str.maketrans('0123456789', '०१२३४५६७८९'))})\b", text), text
     assert "Grand Ce" in text
-    assert f"{FRONTEND}/bookings/BK-" in text, text
+    assert f"{FRONTEND}/b/" in text, text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", NoticeKind)
 def test_no_text_message_holds_a_word_that_networks_take_for_a_command(kind: NoticeKind, language: str) -> None:
-    assert not COMMANDS.search(sms(kind, language).replace(FRONTEND, ""))
+    assert not COMMANDS.search(re.sub(r"https://\S+", "", sms(kind, language)))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -109,15 +140,19 @@ def test_rarer_accents_go_only_when_the_text_would_not_fit() -> None:
     assert fold_to_gsm("स्लॉट") is None
 
 
-def test_the_money_goes_before_the_link_and_the_link_before_the_rule() -> None:
-    values = {"station": "Harbour", "money": "m" * 200, "link": "l" * 40}
+def test_the_money_goes_before_the_name_the_name_before_the_link_and_the_link_before_the_rule() -> None:
+    values = {"station": "Harbour Parking", "money": "m" * 200, "link": "l" * 40}
 
     def write(given: object) -> str:
         assert isinstance(given, dict)
         return f"{given['station']} {'rule ' * 40}{given['money']} {given['link']}"
 
     text = fit(write, values)
-    assert "mmm" not in text and "l" * 40 in text and text.count("rule") == 40
+    assert "mmm" not in text and "Harbour P" in text and "l" * 40 in text and text.count("rule") == 40
+    text = fit(write, {**values, "link": "l" * 104})
+    assert "Harbour" not in text and "l" * 104 in text and text.count("rule") == 40
+    text = fit(write, {**values, "link": "l" * 107})
+    assert "Harbour" in text and "lll" not in text and text.count("rule") == 40
 
 
 def test_the_time_that_is_left_is_of_the_moment_of_sending() -> None:

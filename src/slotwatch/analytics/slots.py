@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 from slotwatch.analytics.scope import Scope
 from slotwatch.domain.lifecycle import State
-from slotwatch.domain.notices import Channel, DeliveryState, NoticeKind
-from slotwatch.storage.booking_views import BookingView, DeliveryView
+from slotwatch.storage.booking_views import BookingView, deliveries_of
 from slotwatch.storage.bookings import booking_from_row
 from slotwatch.storage.statements import Connection, load_sql
 
@@ -61,14 +60,6 @@ def _slot(row: Any, now: datetime) -> MonitoredSlot:
         connector_label=row["label"],
         zone=ZoneInfo(row["zone"]),
         now=now,
-        deliveries=_deliveries(row),
+        deliveries=deliveries_of(row),
     )
     return MonitoredSlot(view, row["driver_name"], Place(row["part"], row["starts_at"], row["id"]))
-
-
-def _deliveries(row: Any) -> tuple[DeliveryView, ...]:
-    columns = (row[name] or () for name in ("kinds", "channels", "delivery_states", "attempts", "sent_ats"))
-    return tuple(
-        DeliveryView(NoticeKind(kind), Channel(channel), DeliveryState(state), attempts, sent_at)
-        for kind, channel, state, attempts, sent_at in zip(*columns, strict=True)
-    )

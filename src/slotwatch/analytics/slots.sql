@@ -24,14 +24,17 @@ WITH live AS (
      LIMIT :limit
 )
 SELECT b.*, page.part, s.name AS station_name, s.zone, c.label, d.name AS driver_name,
-       told.kinds, told.channels, told.states AS delivery_states, told.attempts, told.sent_ats
+       told.notice_ids, told.kinds, told.occasions, told.channels, told.states AS delivery_states, told.attempts,
+       told.sent_ats
   FROM page
   JOIN booking AS b ON b.id = page.id
   JOIN station AS s ON s.id = b.station_id
   JOIN connector AS c ON c.id = b.connector_id
   JOIN driver AS d ON d.id = b.driver_id
  CROSS JOIN LATERAL (
-       SELECT array_agg(n.kind ORDER BY n.id, d.channel) AS kinds,
+       SELECT array_agg(n.id ORDER BY n.id, d.channel) AS notice_ids,
+              array_agg(n.kind ORDER BY n.id, d.channel) AS kinds,
+              array_agg(n.occasion ORDER BY n.id, d.channel) AS occasions,
               array_agg(d.channel ORDER BY n.id, d.channel) AS channels,
               array_agg(d.state ORDER BY n.id, d.channel) AS states,
               array_agg(d.attempts ORDER BY n.id, d.channel) AS attempts,

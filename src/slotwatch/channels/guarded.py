@@ -12,13 +12,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 import msgspec
 
 from slotwatch.channels.channel import Channel, ChannelName, Failed, Message, Outcome, plain
 
-__all__ = ["Breaker", "Bucket", "GuardSettings", "Guarded"]
+__all__ = ["Allowance", "Breaker", "Bucket", "GuardSettings", "Guarded"]
 
 _MOST_LANES: Final = 10_000
 _RATE = re.compile(r"([a-z0-9]+)=([0-9]+(?:\.[0-9]+)?)\Z")
@@ -82,6 +82,20 @@ class Bucket:
         return wait
 
 
+@dataclass(frozen=True)
+class Allowance:
+    """What one account takes, so many at once and so many a second: shared by all channels that go by it."""
+
+    turns: asyncio.Semaphore
+    bucket: Bucket | None
+
+    @classmethod
+    def of(cls, channel: Channel, settings: GuardSettings) -> Self:
+        """What the account takes that this channel goes by."""
+        rate = settings.rate(channel.provider)
+        return cls(asyncio.Semaphore(channel.concurrency), None if rate is None else Bucket(rate))
+
+
 @dataclass
 class Breaker:
     """Counts failures of one provider and says when it rests. Times are monotonic seconds."""
@@ -122,18 +136,22 @@ async def _wait(duration: timedelta) -> None:
 
 
 class Guarded:
-    """A channel that spares its provider. `lane` says which of many providers a message goes to."""
+    """A channel that spares its provider. `lane` says which of many providers a message goes to.
+
+    Channels that go by one account get one `allowance`; without one the channel has its own. Rests are not shared:
+    calls may fail while text messages go out.
+    """
 
     def __init__(
         self,
         channel: Channel,
         settings: GuardSettings,
         *,
+        allowance: Allowance | None = None,
         lane: Callable[[Message], str] = lambda message: "",
         monotonic: Callable[[], float] = time.monotonic,
         wait: Callable[[timedelta], Awaitable[None]] = _wait,
     ) -> None:
-        rate = settings.rate(channel.provider)
         self.name: ChannelName = channel.name
         self.provider = channel.provider
         self.concurrency = channel.concurrency
@@ -143,8 +161,7 @@ class Guarded:
         self._lane = lane
         self._monotonic = monotonic
         self._wait = wait
-        self._bucket = None if rate is None else Bucket(rate)
-        self._turns = asyncio.Semaphore(channel.concurrency)
+        self._allowance = allowance or Allowance.of(channel, settings)
         self._troubled: dict[str, Breaker] = {}
 
     @property
@@ -161,7 +178,7 @@ class Guarded:
         try:
             return await self._in_turn(message, until)
         finally:
-            self._turns.release()
+            self._allowance.turns.release()
 
     async def check(self) -> str | None:
         """As the channel itself, even while it rests."""
@@ -172,13 +189,13 @@ class Guarded:
         await self._channel.close()
 
     async def _takes_turn(self, timeout: float) -> bool:
-        if self._turns.locked():
+        if self._allowance.turns.locked():
             try:
                 async with asyncio.timeout(timeout):
-                    return await self._turns.acquire()
+                    return await self._allowance.turns.acquire()
             except TimeoutError:
                 return False
-        return await self._turns.acquire()  # at once
+        return await self._allowance.turns.acquire()  # at once
 
     async def _in_turn(self, message: Message, until: float) -> Outcome:
         lane = self._lane(message)
@@ -202,7 +219,8 @@ class Guarded:
 
     def _pause(self, until: float) -> float | None:
         now = self._monotonic()
-        return 0.0 if self._bucket is None else self._bucket.take(now, until - now)
+        bucket = self._allowance.bucket
+        return 0.0 if bucket is None else bucket.take(now, until - now)
 
     def _remember(self, lane: str, outcome: Outcome, *, was_probe: bool) -> None:
         """Keep only those in trouble, and not without end."""

@@ -185,10 +185,13 @@ class NoticeRule:
         return people + tuple(c for c in self.beside if c in enabled)
 
     def plan(self, enabled: Collection[Channel], louder_after: timedelta = LOUDER_AFTER) -> tuple[Later, ...]:
-        """Which of the enabled channels go out and how long after the notice is made."""
+        """Which of the enabled channels go out and how long after the notice is made.
+
+        A phone does not ring earlier because the channel before it is switched off.
+        """
         at_once = tuple(Later(channel, timedelta(0)) for channel in self.at_once_among(enabled))
-        louder = [channel for channel in self.later if channel in enabled]
-        return at_once + tuple(Later(channel, louder_after * place) for place, channel in enumerate(louder, start=1))
+        louder = (Later(channel, louder_after * place) for place, channel in enumerate(self.later, start=1))
+        return at_once + tuple(each for each in louder if each.channel in enabled)
 
     def instead_of(self, channel: Channel, enabled: Collection[Channel]) -> Channel | None:
         """Which of the enabled channels steps in where that one failed for good, if any: the next one on the line.

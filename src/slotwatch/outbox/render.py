@@ -55,6 +55,10 @@ class Renderer:
         if self._wording.folder is not None:
             self._try_out()
 
+    def vendors(self) -> list[str]:
+        """Who has wording of their own, by VN-…."""
+        return sorted({vendor for vendor, _ in self._wording.scopes() if vendor}, key=lambda vendor: int(vendor[3:]))
+
     def message(self, delivery: Claimed, frontend_url: str) -> Message:
         """The message for one delivery. Links lead to `frontend_url`."""
         address = self._app_url if delivery.channel is Channel.WEBHOOK else delivery.address
@@ -86,13 +90,15 @@ class Renderer:
             case "push":
                 texts = {"subject": self._push_title(telling), "text": self.push(telling)}
             case "voice":
-                texts = {"subject": None, "text": self.sms(telling, spoken=True)}
+                texts = {"subject": None, "text": self.spoken(telling)}
             case "webhook":
                 texts = {
                     "subject": self.subject(telling),
-                    "text": self.sms(telling, spoken=True),
+                    "text": self.spoken(telling),
                     "facts": app_facts(delivery),
                 }
+            case "whatsapp":
+                texts = {"subject": None, "text": self.chat(telling)}
             case _:
                 texts = {"subject": None, "text": self.sms(telling)}
         return Message(
@@ -129,18 +135,27 @@ class Renderer:
             return self.subject(telling)
         return f"{VALUES['station'](telling)} \u00b7 {VALUES['connector'](telling)}"
 
-    def sms(self, telling: Telling, *, spoken: bool = False) -> str:
-        """At most two segments; `spoken` leaves the link out."""
+    def sms(self, telling: Telling) -> str:
+        """At most two segments."""
+        write, values = self._short_text(telling)
+        return fit(write, {key: values[key] for key in _SHORTENED_BY_FIT})
+
+    def chat(self, telling: Telling) -> str:
+        """The same where nobody counts segments: nothing is left out."""
+        write, values = self._short_text(telling)
+        return " ".join(write(values).split())
+
+    def spoken(self, telling: Telling) -> str:
+        """The same without the link, which nobody can tap."""
+        write, values = self._short_text(telling)
+        return " ".join(write({**values, "link": "", "check_in_link": ""}).split())
+
+    def _short_text(self, telling: Telling) -> tuple[Callable[[Mapping[str, Any]], str], dict[str, Any]]:
+        """What writes it with some values replaced, and the values as they are."""
         compiled = self._compiled(Part.SMS, telling)
         values = _values(compiled.needs.union(_SHORTENED_BY_FIT), telling)
-        if spoken:
-            values["link"] = values["check_in_link"] = ""
         words = _words(telling.language, html=False)
-
-        def write(shortened: Mapping[str, str]) -> str:
-            return compiled.template.render({**values, **shortened, **words})
-
-        return fit(write, {key: values[key] for key in _SHORTENED_BY_FIT})
+        return lambda replaced: compiled.template.render({**values, **replaced, **words}), values
 
     def _compiled(self, part: Part, telling: Telling) -> Compiled:
         vendor_id = telling.facts.get("vendor_id")

@@ -22,6 +22,13 @@ _SAME_IN_GSM = {
     ord("\u2026"): "...",
 }
 _SHORTEST_STATION = 8
+# What goes first: which values, and how short the station's name may get; under four characters it says nothing.
+_ROUNDS: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (_SHORTEST_STATION, ()),
+    (_SHORTEST_STATION, ("money",)),
+    (0, ("money",)),
+    (_SHORTEST_STATION, ("money", "link", "check_in_link")),
+)
 
 
 def segments(text: str) -> int:
@@ -68,18 +75,19 @@ def fit(write: Callable[[Mapping[str, str]], str], values: Mapping[str, str]) ->
     """The text that `write` makes of the values, in at most two segments.
 
     In this order, only as far as needed: typographic quotes and spaces become plain ones; rarer accents go; the
-    station's name is shortened; the sentence about money goes; the link goes. Deadline and rule stay.
+    station's name is shortened; the sentence about money goes; the name goes; the link goes. Deadline and rule stay.
     """
-    for without in ((), ("money",), ("money", "link", "check_in_link")):
+    for shortest, without in _ROUNDS:
         station = values["station"]
         given = {**values, **dict.fromkeys(without, "")}
         while True:
             text = _shortest_form(write({**given, "station": station}))
             if segments(text) <= MOST_SEGMENTS:
                 return text
-            if len(station) <= _SHORTEST_STATION:
+            if len(station) <= shortest:
                 break
-            station = cut(station, max(_SHORTEST_STATION, len(station) - 1 - len(station) // 12), ".")
+            room = max(shortest, len(station) - 1 - len(station) // 12)
+            station = cut(station, room, ".") if room > 3 else ""
     while segments(text) > MOST_SEGMENTS:  # a vendor's own wording, too long in itself
         text = cut(text, len(text) * 15 // 16, ".")
     return text

@@ -18,6 +18,7 @@ __all__ = [
     "DeliveryView",
     "NoticeView",
     "TransitionView",
+    "deliveries_of",
     "fetch_view",
     "history",
     "list_views",
@@ -37,9 +38,11 @@ _NOTICES = Statement(
 
 @dataclass(frozen=True)
 class DeliveryView:
-    """How far one notice on one channel has come."""
+    """How far one notice on one channel has come. The occasion tells two notices of one kind apart."""
 
+    notice_id: int
     kind: NoticeKind
+    occasion: str
     channel: Channel
     state: DeliveryState
     attempts: int
@@ -169,14 +172,18 @@ def _view(row: Any) -> BookingView:
         connector_label=row["label"],
         zone=ZoneInfo(row["zone"]),
         now=row["now"],
-        deliveries=_deliveries(row),
+        deliveries=deliveries_of(row),
         refunded=row["refunded"],
     )
 
 
-def _deliveries(row: Any) -> tuple[DeliveryView, ...]:
-    columns = (row[name] or () for name in ("kinds", "channels", "delivery_states", "attempts", "sent_ats"))
+_DELIVERY_COLUMNS = ("notice_ids", "kinds", "occasions", "channels", "delivery_states", "attempts", "sent_ats")
+
+
+def deliveries_of(row: Any) -> tuple[DeliveryView, ...]:
+    """What the statements of this view gather about the deliveries of a booking."""
+    columns = (row[name] or () for name in _DELIVERY_COLUMNS)
     return tuple(
-        DeliveryView(NoticeKind(kind), Channel(channel), DeliveryState(state), attempts, sent_at)
-        for kind, channel, state, attempts, sent_at in zip(*columns, strict=True)
+        DeliveryView(number, NoticeKind(kind), occasion, Channel(channel), DeliveryState(state), attempts, sent_at)
+        for number, kind, occasion, channel, state, attempts, sent_at in zip(*columns, strict=True)
     )

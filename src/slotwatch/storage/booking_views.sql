@@ -20,12 +20,15 @@ SELECT b.*, s.name AS station_name, s.zone, c.label, coalesce(:now::timestamptz,
        CASE WHEN b.payment_status IN ('refunded', 'partly_refunded') THEN coalesce((
             SELECT g.amount FROM ledger AS g WHERE g.booking_id = b.id AND g.entry = 'refunded'), 0) ELSE 0
        END AS refunded,
-       told.kinds, told.channels, told.states AS delivery_states, told.attempts, told.sent_ats
+       told.notice_ids, told.kinds, told.occasions, told.channels, told.states AS delivery_states, told.attempts,
+       told.sent_ats
   FROM page AS b
   JOIN station AS s ON s.id = b.station_id
   JOIN connector AS c ON c.id = b.connector_id
  CROSS JOIN LATERAL (
-       SELECT array_agg(n.kind ORDER BY n.id, d.channel) AS kinds,
+       SELECT array_agg(n.id ORDER BY n.id, d.channel) AS notice_ids,
+              array_agg(n.kind ORDER BY n.id, d.channel) AS kinds,
+              array_agg(n.occasion ORDER BY n.id, d.channel) AS occasions,
               array_agg(d.channel ORDER BY n.id, d.channel) AS channels,
               array_agg(d.state ORDER BY n.id, d.channel) AS states,
               array_agg(d.attempts ORDER BY n.id, d.channel) AS attempts,

@@ -9,7 +9,7 @@ import msgspec
 from slotwatch.domain.ids import ref
 from slotwatch.domain.lifecycle import FINAL_STATES, Cause, State
 from slotwatch.domain.money import Money
-from slotwatch.domain.notices import Channel, DeliveryState, NoticeKind
+from slotwatch.domain.notices import NOTICE_RULES, Channel, DeliveryState, NoticeKind
 from slotwatch.storage.booking_views import BookingView, NoticeView, TransitionView
 from slotwatch.web.api.shapes import (
     BookingNotice,
@@ -138,18 +138,24 @@ def _slot_status(view: BookingView, channels: Collection[Channel]) -> SlotStatus
 
 
 def _notifications(view: BookingView, channels: Collection[Channel]) -> dict[str, dict[Channel, DeliveryOut]]:
-    """By kind and channel, how far the newest notice has come; start and expiry are pending while they may come."""
+    """By kind and channel, how far the newest notice has come.
+
+    Start and expiry are pending while they may come, on the channels that go out together; who only steps in, joins in
+    later or stands beside is shown once there is a delivery.
+    """
     told: dict[str, dict[Channel, DeliveryOut]] = {}
+    waiting = DeliveryOut(status=DeliveryState.PENDING)
     may_come = view.booking.state not in FINAL_STATES
     for kind in _ALWAYS_SHOWN:
-        waiting = DeliveryOut(status=DeliveryState.PENDING)
-        told[notice_name(kind)] = {channel: waiting for channel in sorted(channels)} if may_come else {}
-    seen: set[NoticeKind] = set()
+        rule = NOTICE_RULES[kind]
+        planned = sorted(set(rule.at_once_among(channels)) - set(rule.beside)) if may_come else []
+        told[notice_name(kind)] = dict.fromkeys(planned, waiting)
+    newest: dict[NoticeKind, int] = {}
     for delivery in view.deliveries:
-        if delivery.kind not in seen:
-            seen.add(delivery.kind)
+        if newest.get(delivery.kind) != delivery.notice_id:
+            newest[delivery.kind] = delivery.notice_id
             told[notice_name(delivery.kind)] = {}
         told[notice_name(delivery.kind)][delivery.channel] = DeliveryOut(
-            status=delivery.state, sent_at=delivery.sent_at, attempts=delivery.attempts
+            status=delivery.state, sent_at=delivery.sent_at, attempts=delivery.attempts, occasion=delivery.occasion
         )
     return told

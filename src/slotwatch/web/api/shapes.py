@@ -102,11 +102,12 @@ class MoneyOut(Out):
 
 
 class DeliveryOut(Out, omit_defaults=True):
-    """How far one notice on one channel has come."""
+    """How far one notice on one channel has come. `occasion`: which of its kind it is, such as the last grace alert."""
 
     status: DeliveryState
     sent_at: datetime | None = None
     attempts: int = 0
+    occasion: str = ""
 
 
 class SlotStatus(Out):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from slotwatch.outbox.countdown import countdown_of, draw_countdown
 from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.outbox.preview import Previewed, previews
 from slotwatch.outbox.render import Renderer
+from slotwatch.outbox.template_check import TemplateFault
 from slotwatch.storage.statements import load_sql
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.contract import read_query
@@ -37,8 +37,14 @@ _MAIL_POLICY = (
 )
 
 
-class PreviewQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """Which language is shown."""
+class MailQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose wording is shown, everybody's or a vendor's."""
+
+    vendor: str | None = None
+
+
+class PreviewQuery(MailQuery):
+    """And in which language."""
 
     language: str = LANGUAGES[0]
 
@@ -71,8 +77,9 @@ def notice_pages(desk: Desk, tokens: NoticeTokens, frontend_url: str) -> list[HT
         row = await booking(token)
         ref = booking_ref(row["booking_id"])
         link = f"{frontend_url.rstrip('/')}/bookings/{ref}"
-        entry = entry_of(row, best_language(row["preferences"].get("language")), link=link, stamp=row["now"])
-        is_lost = State(row["state"]) in (State.CANCELLED, State.EXPIRED)
+        spoken = best_language(row["preferences"].get("language"), row["vendor_language"])
+        entry = entry_of(row, spoken, link=link, stamp=row["now"])
+        is_lost = State(row["state"]) in (State.CANCELLED, State.EXPIRED, State.VOIDED)
         headers = {"Content-Disposition": f'attachment; filename="{ref}.ics"'}
         text = calendar_file(entry, "CANCEL" if is_lost else "PUBLISH")
         return Response(text, media_type="text/calendar", headers=headers)
@@ -80,31 +87,53 @@ def notice_pages(desk: Desk, tokens: NoticeTokens, frontend_url: str) -> list[HT
     return [show_countdown, show_calendar_file]
 
 
-def preview_pages(build: Callable[[], Renderer]) -> list[HTTPRouteHandler]:
-    """All kinds of messages in all languages, for eyes on this machine. `build` is called once, when first needed."""
-    renderer = cache(build)
+def preview_pages(renderer: Callable[[], Renderer], frontend_url: str) -> list[HTTPRouteHandler]:
+    """All kinds of messages in all languages, for eyes on this machine. `renderer` knows the wording as it is now."""
 
     @get("/inbox/preview", include_in_schema=False, guards=[*GUARDS])
     async def show_previews(request: Request[object, object, AppState]) -> Response[str]:
-        """GET /inbox/preview?language=…"""
-        code = read_query(request, PreviewQuery).language
-        shown = await asyncio.to_thread(_previews, renderer, code)
+        """GET /inbox/preview?language=…&vendor=…: every message, or what is wrong with own wording."""
+        query = read_query(request, PreviewQuery)
         languages = [(known, language(known).name) for known in LANGUAGES]
-        return page("preview.html", previews=shown, code=code, languages=languages)
+        fault, vendors, shown = "", list[str](), list[Previewed]()
+        try:
+            vendors, shown = await asyncio.to_thread(previewed, query.language, query.vendor)
+        except TemplateFault as error:
+            fault = error.message
+        return page(
+            "preview.html",
+            previews=shown,
+            fault=fault,
+            code=query.language,
+            vendor=query.vendor,
+            languages=languages,
+            vendors=vendors,
+        )
 
     @get("/inbox/preview/{code:str}/{number:int}", include_in_schema=False, guards=[*GUARDS])
-    async def show_preview(code: FromPath[str], number: FromPath[int]) -> Response[str]:
-        """GET /inbox/preview/de/3: the HTML of one mail, in a sandbox that runs and loads nothing."""
-        found = [shown for shown in await asyncio.to_thread(_previews, renderer, code) if shown.number == number]
+    async def show_preview(
+        request: Request[object, object, AppState], code: FromPath[str], number: FromPath[int]
+    ) -> Response[str]:
+        """GET /inbox/preview/de/3?vendor=…: the HTML of one mail, in a sandbox that runs and loads nothing."""
+        vendor = read_query(request, MailQuery).vendor
+        try:
+            _, shown = await asyncio.to_thread(previewed, code, vendor)
+        except TemplateFault:
+            raise NotFound from None
+        found = [one for one in shown if one.number == number]
         if not found:
             raise NotFound
         headers = {"Content-Security-Policy": _MAIL_POLICY, "X-Frame-Options": "SAMEORIGIN"}
         return Response(found[0].html, media_type="text/html", headers=headers)
 
+    def previewed(code: str, vendor: str | None) -> tuple[list[str], list[Previewed]]:
+        """Who has wording of their own, and all messages. Raises NotFound and TemplateFault."""
+        if code not in LANGUAGES:
+            raise NotFound(f"There are no messages in this language. There are: {', '.join(LANGUAGES)}.")
+        fresh = renderer()
+        vendors = fresh.vendors()
+        if vendor is not None and vendor not in vendors:
+            raise NotFound("This vendor has no wording of its own.")
+        return vendors, previews(fresh, code, vendor=vendor, frontend_url=frontend_url)
+
     return [show_previews, show_preview]
-
-
-def _previews(renderer: Callable[[], Renderer], code: str) -> list[Previewed]:
-    if code not in LANGUAGES:
-        raise NotFound(f"There are no messages in this language. There are: {', '.join(LANGUAGES)}.")
-    return previews(renderer(), code)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
 
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.lifecycle import Cause, State
@@ -160,17 +161,15 @@ def dial_of(view: BookingView) -> Dial | None:
 
 def told(deliveries: Iterable[DeliveryView]) -> list[Told]:
     """By notice, the newest first."""
-    found: list[tuple[NoticeKind, list[DeliveryView]]] = []
-    for delivery in deliveries:
-        same = found and found[-1][0] is delivery.kind
-        if same and all(one.channel is not delivery.channel for one in found[-1][1]):
-            found[-1][1].append(delivery)
-        else:
-            found.append((delivery.kind, [delivery]))
+    found = [(kind, [_way(one) for one in ways]) for (_, kind), ways in groupby(deliveries, _notice_of)]
     return [
-        Told(KIND_WORDS.get(kind, kind.value.replace("_", " ").capitalize()), tuple(_way(one) for one in ways))
+        Told(KIND_WORDS.get(kind, kind.value.replace("_", " ").capitalize()), tuple(ways))
         for kind, ways in reversed(found)
     ]
+
+
+def _notice_of(delivery: DeliveryView) -> tuple[int, NoticeKind]:
+    return delivery.notice_id, delivery.kind
 
 
 def happened(move: TransitionView) -> str:
