@@ -57,6 +57,7 @@ async def test_what_the_provider_delivered_is_delivered_and_what_has_no_receipt_
 ) -> None:
     await _told(crew, town)
     assert await book.enter([said("delivered")]) == Applied(arrived=1, known=1, risen=1, opened=0, suppressed=0)
+    assert await crew.value("SELECT notice_id FROM receipt") == 1  # known by the message's id alone
     assert await _states(crew) == {"email": "sent", "sms": "delivered"}
 
 
@@ -104,6 +105,7 @@ async def test_a_receipt_that_comes_before_its_delivery_is_on_record_waits(
     await _told(crew, town)
     assert (await _states(crew))["sms"] == "sent"
     assert (await book.look_again()).risen == 1
+    assert await crew.value("SELECT notice_id FROM receipt") == 1
     assert (await _states(crew))["sms"] == "delivered"
     assert await book.look_again() == Applied(0, 0, 0, 0, 0)
 

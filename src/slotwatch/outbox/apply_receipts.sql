@@ -31,13 +31,13 @@ WITH reported AS MATERIALIZED (
             LIMIT 1) AS d ON true
 ), arrived AS (
     INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, error, suppress, address, matched, at)
-    SELECT provider, event_id, channel, message_id, notice_id, status, error, suppress, address,
+    SELECT provider, event_id, channel, message_id, coalesce(of_notice, notice_id), status, error, suppress, address,
            of_notice IS NOT NULL, :now
       FROM found WHERE NOT waited
         ON CONFLICT DO NOTHING
     RETURNING provider, event_id
 ), settled AS (
-    UPDATE receipt AS r SET matched = true
+    UPDATE receipt AS r SET matched = true, notice_id = found.of_notice
       FROM found
      WHERE found.waited AND found.of_notice IS NOT NULL AND r.provider = found.provider AND r.event_id = found.event_id
     RETURNING r.provider, r.event_id
