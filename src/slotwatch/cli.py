@@ -159,7 +159,9 @@ def list_suppressions(
 
 
 @suppressions.command
-def lift(address: Annotated[str, Parameter(help="Such as mira@example.org.")], /, *, channel: OneChannel = None) -> None:
+def lift(
+    address: Annotated[str, Parameter(help="Such as mira@example.org.")], /, *, channel: OneChannel = None
+) -> None:
     """Let an address be written to again, by all channels unless one is named."""
     from slotwatch.processes.suppressions import run_suppressions_lift
 

@@ -252,7 +252,8 @@ async def web(crew: Crew, book: ReceiptBook) -> AsyncIterator[httpx.AsyncClient]
     }
     addresses = {
         "twilio": ["https://elsewhere.example/", ADDRESS],
-        **dict.fromkeys(("postmark", "ses"), ["https://slots.example/"]),
+        "postmark": ["https://slots.example/"],
+        "ses": ["https://slots.example/"],
     }
     app = make_app(crew.desk, receivers=Receivers(book, translators, addresses))
     async with running(app), client_of(app) as client:

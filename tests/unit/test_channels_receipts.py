@@ -174,9 +174,7 @@ def test_a_hard_bounce_at_postmark_suppresses_the_address() -> None:
         (postmark("Bounce", ID=1, Type="SoftBounce", Email="s@x.yz", Inactive=True), "failed", True),
         (postmark("SpamComplaint", ID=1, Type="SpamComplaint", Email="s@x.yz", Inactive=True), "delivered", True),
         (
-            postmark(
-                "SubscriptionChange", Recipient="s@x.yz", SuppressSending=True, SuppressionReason="HardBounce"
-            ),
+            postmark("SubscriptionChange", Recipient="s@x.yz", SuppressSending=True, SuppressionReason="HardBounce"),
             "failed",
             True,
         ),
@@ -199,40 +197,41 @@ def change(**changes: Any) -> dict[str, Any]:
     return postmark("SubscriptionChange", Recipient="Sam@example.com", ChangedAt=at, **changes)
 
 
+def postmark_s_reply(record: dict[str, Any]) -> Reply:
+    """The only news in it; anything else fails the test."""
+    news = POSTMARK.read(call(record))
+    assert not isinstance(news, BadReceipt), news
+    (reply,) = news
+    assert isinstance(reply, Reply)
+    return reply
+
+
 @pytest.mark.parametrize("message_id", ["883953f4", None])
 @pytest.mark.parametrize("reason", ["ManualSuppression", "SpamComplaint"])
 def test_who_wants_no_mail_at_postmark_gets_none_and_the_mail_stays_as_it_was(
     reason: str, message_id: str | None
 ) -> None:
-    (reply,) = POSTMARK.read(call(change(MessageID=message_id, SuppressSending=True, SuppressionReason=reason)))
-    assert isinstance(reply, Reply)
+    reply = postmark_s_reply(change(MessageID=message_id, SuppressSending=True, SuppressionReason=reason))
     assert (reply.channel, reply.wants, reply.address) == ("email", "stop", "Sam@example.com")
     assert reason in reply.reason
 
 
 def test_a_hard_bounce_that_names_no_mail_suppresses_the_address() -> None:
     record = change(MessageID=None, SuppressSending=True, SuppressionReason="HardBounce")
-    (reply,) = POSTMARK.read(call(record))
-    assert isinstance(reply, Reply) and reply.wants == "stop"
+    assert postmark_s_reply(record).wants == "stop"
 
 
 def test_an_address_that_was_reactivated_at_postmark_is_written_to_again() -> None:
-    news = [
-        POSTMARK.read(call(change(MessageID=None, SuppressSending=is_off, SuppressionReason=None, Metadata={})))
+    stop, start = (
+        postmark_s_reply(change(MessageID=None, SuppressSending=is_off, SuppressionReason=None, Metadata={}))
         for is_off in (True, False)
-    ]
-    (stop,), (start,) = news
-    assert isinstance(stop, Reply) and isinstance(start, Reply)
+    )
     assert (start.wants, start.address, start.event_id != stop.event_id) == ("start", "Sam@example.com", True)
 
 
 def test_two_addresses_that_are_taken_off_at_once_are_two_events() -> None:
-    ids = set()
-    for address in ("a@x.yz", "b@x.yz"):
-        (reply,) = POSTMARK.read(call({**change(MessageID=None, SuppressSending=True), "Recipient": address}))
-        assert isinstance(reply, Reply)
-        ids.add(reply.event_id)
-    assert len(ids) == 2
+    both = [{**change(MessageID=None, SuppressSending=True), "Recipient": address} for address in ("a@x.yz", "b@x.yz")]
+    assert len({postmark_s_reply(record).event_id for record in both}) == 2
 
 
 @pytest.mark.parametrize("record", [postmark("Delivery", MessageID=None), postmark("SubscriptionChange")])

@@ -2,9 +2,9 @@
 
 SNS signs its calls with a certificate that must be fetched from an address inside the call. Instead we believe who
 knows our secret: the operator subscribes `https://sns:SECRET@host/…`, and SNS sends it as HTTP Basic, which no access
-log keeps, once a 401 with a realm has asked for it. That needs no call to anywhere while a receipt is read, cannot be turned against our network, and is as
-strong as the TLS that carries it; whoever can read the secret could read the operator's other settings, too. A topic
-can be pinned besides (`SLOTWATCH_SES_TOPIC_ARN`).
+log keeps, once a 401 with a realm has asked for it. That needs no call to anywhere while a receipt is read, cannot be
+turned against our network, and is as strong as the TLS that carries it; whoever can read the secret could read the
+operator's other settings, too. A topic can be pinned besides (`SLOTWATCH_SES_TOPIC_ARN`).
 
 | SES says | receipt |
 |---|---|

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from slotwatch.storage.statements import Connection, Statement
 
@@ -18,8 +19,13 @@ _DELETE = Statement(
     " RETURNING channel, address, reason, at"
 )
 
-Place = tuple[datetime, str, str]
-"""Where a list goes on: when, channel and address of its last one."""
+
+class Place(NamedTuple):
+    """Where a list goes on: after this one."""
+
+    at: datetime
+    channel: str
+    address: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +40,7 @@ class Suppression:
     @property
     def place(self) -> Place:
         """Where it stands in the list."""
-        return self.at, self.channel, self.address
+        return Place(self.at, self.channel, self.address)
 
 
 async def list_suppressions(

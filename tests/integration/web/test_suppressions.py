@@ -97,7 +97,9 @@ async def test_an_operator_finds_an_address_on_the_page_and_lifts_it(operator: S
     assert await crew.value("SELECT count(*) FROM suppression") == 50
     again = await operator.post("/operator/suppressions/lift", channel="email", address="n0@example.org")
     assert again.status_code == 404
-    assert (await operator.post("/operator/suppressions/lift", channel="fax", address="n1@example.org")).status_code == 404
+    assert (
+        await operator.post("/operator/suppressions/lift", channel="fax", address="n1@example.org")
+    ).status_code == 404
     for broken in ("suppressed=x", "suppressed=WzFd"):
         await operator.get(f"/operator?{broken}", status=422)
 
