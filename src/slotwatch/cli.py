@@ -23,6 +23,8 @@ notices = App(name="notices", help="What people are told, and what could not be 
 app.command(notices)
 bookings = App(name="bookings", help="Bookings that could not be moved.")
 app.command(bookings)
+suppressions = App(name="suppressions", help="Addresses to which nothing goes any more.")
+app.command(suppressions)
 vendor = App(name="vendor", help="Who owns stations.")
 app.command(vendor)
 staff = App(name="staff", help="Who may sign in for a vendor, or as operator.")
@@ -37,6 +39,9 @@ _EXIT_CODES = {"bad_setting": _NOT_UNDERSTOOD}
 Host = Annotated[str | None, Parameter(help="Address to listen on, 127.0.0.1 unless given: any other lets others in.")]
 Port = Annotated[int | None, Parameter(help="Port to listen on, 8080 unless given; 0 takes any free one.")]
 Language = Annotated[str, Parameter(help="Of messages: en, de, es, fr, hi or ne.")]
+OneChannel = Annotated[
+    Literal["email", "sms", "whatsapp", "voice"] | None, Parameter(help="By this channel only: email, sms …")
+]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 
@@ -140,6 +145,30 @@ def discard(delivery: Annotated[str, Parameter(help="Its id, such as 12-email.")
     from slotwatch.processes.dead import run_discard
 
     run_discard(delivery)
+
+
+@suppressions.command(name="list")
+def list_suppressions(
+    *,
+    channel: OneChannel = None,
+    address: Annotated[str | None, Parameter(help="This one only.")] = None,
+    limit: Annotated[int, Parameter(help="How many at most, the newest first.")] = 50,
+    json: Json = False,
+) -> None:
+    """List addresses to which nothing goes any more by a channel, and why."""
+    from slotwatch.processes.suppressions import run_suppressions
+
+    run_suppressions(channel=channel, address=address, limit=limit, json=json)
+
+
+@suppressions.command
+def lift(
+    address: Annotated[str, Parameter(help="Such as mira@example.org.")], /, *, channel: OneChannel = None
+) -> None:
+    """Let an address be written to again, by all channels unless one is named."""
+    from slotwatch.processes.suppressions import run_suppressions_lift
+
+    run_suppressions_lift(address, channel)
 
 
 @bookings.command(name="set-aside")

@@ -66,6 +66,12 @@ async def _scene(crew: Crew, town: Town) -> Scene:
         crew.clock.read(),
     )
     await crew.execute("UPDATE pulse SET beat_at = $1", crew.clock.read())
+    await crew.execute(
+        "INSERT INTO suppression (channel, address, reason, at) VALUES ('email', $1, '550 5.1.1 no such user', $2),"
+        " ('sms', '+436601234567', 'the recipient said STOP', $2)",
+        f"{'kapitaen-' * 7}@example.org",
+        crew.clock.read(),
+    )
     await look(crew)
     await crew.execute("UPDATE station SET name = $2 WHERE id = $1", town.night_shut, LONG_NAME)
     await crew.execute("UPDATE vendor SET language = 'de' WHERE id = $1", town.vendor)

@@ -1,6 +1,7 @@
 """Receipts: forged, late, twice, in any order; what fails in delivery goes by another channel."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,6 +13,7 @@ from twilio.request_validator import RequestValidator
 
 from slotwatch.channels.receipts import Receipt, ReceiptSettings, ReceiptStatus, Reply, Translator
 from slotwatch.channels.receipts_postmark import PostmarkReceipts
+from slotwatch.channels.receipts_ses import SesReceipts
 from slotwatch.channels.receipts_twilio import TwilioReceipts
 from slotwatch.channels.twilio_settings import TwilioSettings
 from slotwatch.domain.booking import Booking
@@ -55,6 +57,7 @@ async def test_what_the_provider_delivered_is_delivered_and_what_has_no_receipt_
 ) -> None:
     await _told(crew, town)
     assert await book.enter([said("delivered")]) == Applied(arrived=1, known=1, risen=1, opened=0, suppressed=0)
+    assert await crew.value("SELECT notice_id FROM receipt") == 1  # known by the message's id alone
     assert await _states(crew) == {"email": "sent", "sms": "delivered"}
 
 
@@ -102,6 +105,7 @@ async def test_a_receipt_that_comes_before_its_delivery_is_on_record_waits(
     await _told(crew, town)
     assert (await _states(crew))["sms"] == "sent"
     assert (await book.look_again()).risen == 1
+    assert await crew.value("SELECT notice_id FROM receipt") == 1
     assert (await _states(crew))["sms"] == "delivered"
     assert await book.look_again() == Applied(0, 0, 0, 0, 0)
 
@@ -162,6 +166,45 @@ async def test_stop_ends_sms_until_start_and_an_old_stop_that_comes_again_does_n
     assert await crew.value("SELECT count(*) FROM suppression") == 0
 
 
+async def test_postmark_s_suppression_ends_mail_to_the_address_and_its_lift_allows_it_again(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    def changed(wants: Any, event: str) -> Reply:
+        return Reply(
+            provider="smtp",
+            channel="email",
+            address="Mira@Example.org",
+            wants=wants,
+            event_id=event,
+            reason="Postmark sends no more to this address (ManualSuppression)",
+        )
+
+    await book.enter([changed("stop", "p1")])
+    await _told(crew, town)
+    assert await _states(crew) == {"email": "suppressed", "sms": "sent"}
+    reason = await crew.value("SELECT reason FROM suppression WHERE address = 'mira@example.org'")
+    assert reason == "Postmark sends no more to this address (ManualSuppression)"
+    await book.enter([changed("start", "p2")])
+    assert await crew.value("SELECT count(*) FROM suppression") == 0
+
+
+async def test_a_bounce_whose_mail_nobody_knows_suppresses_the_address_once(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    gone = said("failed", "email", message_id="of-nobody", suppress=True, address="Mira@Example.org", error="550 gone")
+    assert await book.enter([gone]) == Applied(arrived=1, known=0, risen=0, opened=0, suppressed=1)
+    await crew.execute("DELETE FROM suppression")
+    assert (await book.enter([gone])).suppressed == 0
+    assert (await book.look_again()).suppressed == 0
+
+
+async def test_a_mail_provider_reports_on_the_second_server_too(crew: Crew, town: Town, book: ReceiptBook) -> None:
+    await _told(crew, town)
+    await crew.execute("UPDATE delivery SET provider = 'smtp2', provider_message_id = 'ses-1' WHERE channel = 'email'")
+    bounced = said("failed", "email", provider="smtp", message_id="ses-1")
+    assert (await book.enter([bounced])).risen == 1
+
+
 async def test_ten_thousand_receipts_shuffled_and_repeated_give_one_end_state(crew: Crew, book: ReceiptBook) -> None:
     await crew.execute(
         "INSERT INTO notice (booking_id, kind, occasion, epoch, valid_until, created_at)"
@@ -201,12 +244,17 @@ async def test_ten_thousand_receipts_shuffled_and_repeated_give_one_end_state(cr
 
 @pytest.fixture
 async def web(crew: Crew, book: ReceiptBook) -> AsyncIterator[httpx.AsyncClient]:
-    """The application, told of Twilio and Postmark."""
+    """The application, told of Twilio, Postmark and Amazon SES."""
     translators: dict[str, Translator] = {
         "twilio": TwilioReceipts([TWILIO]),
         "postmark": PostmarkReceipts(ReceiptSettings(secret=SECRET), provider="double"),
+        "ses": SesReceipts(ReceiptSettings(secret=SECRET), provider="double"),
     }
-    addresses = {"twilio": ["https://elsewhere.example/", ADDRESS], "postmark": ["https://slots.example/"]}
+    addresses = {
+        "twilio": ["https://elsewhere.example/", ADDRESS],
+        "postmark": ["https://slots.example/"],
+        "ses": ["https://slots.example/"],
+    }
     app = make_app(crew.desk, receivers=Receivers(book, translators, addresses))
     async with running(app), client_of(app) as client:
         yield client
@@ -253,10 +301,40 @@ async def test_postmark_bounces_reach_the_delivery_and_hostile_bodies_are_refuse
         **{"RecordType": "Bounce", "Type": "HardBounce", "MessageID": "pm-1", "ID": 1, "Email": "mira@example.org"},
         **{"Metadata": {"delivery": "1-email"}},
     }
-    assert (await web.post("/api/webhooks/postmark", json=bounce)).status_code == 403
+    assert (await web.post("/api/webhooks/postmark", json=bounce)).status_code == 401
+    guessed = httpx.BasicAuth("postmark", "guessed")
+    assert (await web.post("/api/webhooks/postmark", json=bounce, auth=guessed)).status_code == 403
     known = httpx.BasicAuth("postmark", SECRET)
     assert (await web.post("/api/webhooks/postmark", json=bounce, auth=known)).status_code == 200
     assert (await _states(crew))["email"] == "failed"
     assert (await web.post("/api/webhooks/postmark", content=b"[" * 9000, auth=known)).status_code == 400
     assert (await web.post("/api/webhooks/postmark", content=b" " * 600_000, auth=known)).status_code == 413
     assert (await web.post("/api/webhooks/nobody", json=bounce)).status_code == 404
+
+
+async def test_sns_sends_its_password_only_when_asked_and_is_then_confirmed_and_believed(
+    crew: Crew, town: Town, web: httpx.AsyncClient
+) -> None:
+    async def sns_calls(call: dict[str, Any]) -> int:
+        """As SNS does it: plain first, with the password of the address when a realm asks for one; 4xx ends it."""
+        raw, plain = json.dumps(call), {"Content-Type": "text/plain; charset=UTF-8"}
+        answer = await web.post("/api/webhooks/ses", content=raw, headers=plain)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == 'Basic realm="slotwatch"'
+        known = httpx.BasicAuth("sns", SECRET)
+        return (await web.post("/api/webhooks/ses", content=raw, headers=plain, auth=known)).status_code
+
+    await _told(crew, town)
+    await crew.execute("UPDATE delivery SET provider_message_id = '0102018f' WHERE channel = 'email'")
+    envelope = {"MessageId": "m-1", "TopicArn": "arn:aws:sns:eu-central-1:1:bounces"}
+    confirm = "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&Token=1"
+    wanted = {"Type": "SubscriptionConfirmation", "Message": "You have chosen to subscribe", "SubscribeURL": confirm}
+    assert await sns_calls({**envelope, **wanted}) == 200
+    words = "Successfully validated SNS topic for Amazon SES event publishing."
+    assert await sns_calls({**envelope, "Type": "Notification", "Message": words}) == 200
+    bounced = {
+        **{"eventType": "Bounce", "mail": {"messageId": "0102018f"}},
+        "bounce": {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "mira@example.org"}]},
+    }
+    assert await sns_calls({**envelope, "Type": "Notification", "Message": json.dumps(bounced)}) == 200
+    assert (await _states(crew))["email"] == "failed"

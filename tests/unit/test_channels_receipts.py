@@ -124,6 +124,19 @@ def test_sns_is_confirmed_by_an_operator_and_only_at_an_address_of_sns() -> None
         assert isinstance(bad, BadReceipt) and bad.reason == "malformed"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Successfully validated SNS topic for Amazon SES event publishing.",
+        {"notificationType": "AmazonSnsSubscriptionSucceeded", "message": "You have successfully subscribed"},
+        "[]",
+        "",
+    ],
+)
+def test_what_amazon_tells_people_once_is_read_as_nothing(message: object) -> None:
+    assert SES.read(call(sns(message))) == ()
+
+
 def test_another_topic_is_not_believed_when_one_is_pinned() -> None:
     pinned = SesReceipts(ReceiptSettings(secret=SECRET, ses_topic="arn:aws:sns:eu-central-1:1:other"))
     bad = pinned.read(call(sns(bounce())))
@@ -160,7 +173,11 @@ def test_a_hard_bounce_at_postmark_suppresses_the_address() -> None:
         (postmark("Bounce", ID=1, Type="SoftBounce", Email="s@x.yz"), "failed", False),
         (postmark("Bounce", ID=1, Type="SoftBounce", Email="s@x.yz", Inactive=True), "failed", True),
         (postmark("SpamComplaint", ID=1, Type="SpamComplaint", Email="s@x.yz", Inactive=True), "delivered", True),
-        (postmark("SubscriptionChange", Recipient="s@x.yz", SuppressSending=True), "delivered", True),
+        (
+            postmark("SubscriptionChange", Recipient="s@x.yz", SuppressSending=True, SuppressionReason="HardBounce"),
+            "failed",
+            True,
+        ),
     ],
 )
 def test_postmarks_records_are_read(record: dict[str, Any], status: str, suppress: bool) -> None:
@@ -175,14 +192,67 @@ def test_what_ends_nothing_at_postmark_is_read_as_nothing(record: dict[str, Any]
     assert POSTMARK.read(call(record)) == ()
 
 
+def change(**changes: Any) -> dict[str, Any]:
+    at = "2026-03-02T12:00:00Z"
+    return postmark("SubscriptionChange", Recipient="Sam@example.com", ChangedAt=at, **changes)
+
+
+def postmark_s_reply(record: dict[str, Any]) -> Reply:
+    """The only news in it; anything else fails the test."""
+    news = POSTMARK.read(call(record))
+    assert not isinstance(news, BadReceipt), news
+    (reply,) = news
+    assert isinstance(reply, Reply)
+    return reply
+
+
+@pytest.mark.parametrize("message_id", ["883953f4", None])
+@pytest.mark.parametrize("reason", ["ManualSuppression", "SpamComplaint"])
+def test_who_wants_no_mail_at_postmark_gets_none_and_the_mail_stays_as_it_was(
+    reason: str, message_id: str | None
+) -> None:
+    reply = postmark_s_reply(change(MessageID=message_id, SuppressSending=True, SuppressionReason=reason))
+    assert (reply.channel, reply.wants, reply.address) == ("email", "stop", "Sam@example.com")
+    assert reason in reply.reason
+
+
+def test_a_hard_bounce_that_names_no_mail_suppresses_the_address() -> None:
+    record = change(MessageID=None, SuppressSending=True, SuppressionReason="HardBounce")
+    assert postmark_s_reply(record).wants == "stop"
+
+
+def test_an_address_that_was_reactivated_at_postmark_is_written_to_again() -> None:
+    stop, start = (
+        postmark_s_reply(change(MessageID=None, SuppressSending=is_off, SuppressionReason=None, Metadata={}))
+        for is_off in (True, False)
+    )
+    assert (start.wants, start.address, start.event_id != stop.event_id) == ("start", "Sam@example.com", True)
+
+
+def test_two_addresses_that_are_taken_off_at_once_are_two_events() -> None:
+    both = [{**change(MessageID=None, SuppressSending=True), "Recipient": address} for address in ("a@x.yz", "b@x.yz")]
+    assert len({postmark_s_reply(record).event_id for record in both}) == 2
+
+
+@pytest.mark.parametrize("record", [postmark("Delivery", MessageID=None), postmark("SubscriptionChange")])
+def test_a_record_that_names_neither_mail_nor_address_is_malformed(record: dict[str, Any]) -> None:
+    bad = POSTMARK.read(call(record))
+    assert isinstance(bad, BadReceipt) and bad.reason == "malformed"
+
+
 # Who may report
+
+
+@pytest.mark.parametrize("translator", [SES, POSTMARK])
+def test_who_names_no_password_is_asked_for_one(translator: Translator) -> None:
+    bad = translator.read(call(sns(bounce()), {}))
+    assert isinstance(bad, BadReceipt) and bad.reason == "anonymous"
 
 
 @pytest.mark.parametrize("translator", [SES, POSTMARK])
 @pytest.mark.parametrize(
     "headers",
     [
-        {},
         basic("wrong"),
         basic(""),
         basic(SECRET + " "),
@@ -225,7 +295,8 @@ HOSTILE = {
     "a number": b"1e999",
     "deep": DEEP,
     "wrong types": json.dumps({"Type": 7, "MessageId": {}, "Message": [], "RecordType": 1, "MessageID": []}).encode(),
-    "deep inside": json.dumps(sns("[" * 100_000)).encode(),
+    "deep inside": json.dumps(sns('{"mail":' + "[" * 100_000)).encode(),
+    "cut off inside": json.dumps(sns('{"mail": {}')).encode(),
     "wrong types inside": json.dumps(sns({"mail": {"messageId": 7}})).encode(),
     "bounce without recipients": json.dumps(sns({"mail": MAIL, "notificationType": "Bounce", "bounce": {}})).encode(),
     "surrogate": b'{"Type": "Notification", "MessageId": "\\ud800", "Message": "{}"}',

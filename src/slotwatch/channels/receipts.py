@@ -29,10 +29,10 @@ __all__ = [
     "ReceiptStatus",
     "Reply",
     "Translator",
-    "has_secret",
     "instant",
     "key_of",
     "read_json",
+    "why_not_believed",
 ]
 
 LARGEST_BODY: Final = 512 * 1024  # SNS sends up to 256 KiB, Postmark a bounced mail's headers
@@ -65,13 +65,15 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A person wrote back: no more messages to this address on this channel, messages again, or help."""
+    """A person wrote back, or their provider speaks for them: no more messages to this address on this channel,
+    messages again, or help. It is about no message; `reason` says in words why there are no more."""
 
     provider: str
     channel: ChannelName
     address: str
     wants: Literal["stop", "start", "help"]
     event_id: str
+    reason: str = "the recipient said STOP"
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,12 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class BadReceipt:
-    """Nothing that we believe or understand; the error is for the log, the caller learns the reason only."""
+    """Nothing that we believe or understand; the error is for the log, the caller learns the reason only.
 
-    reason: Literal["forged", "malformed", "too_large"]
+    `anonymous`: the call names no password at all. Amazon SNS sends the one that it has only when asked for it.
+    """
+
+    reason: Literal["anonymous", "forged", "malformed", "too_large"]
     error: str
 
 
@@ -145,8 +150,16 @@ class ReceiptSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"ReceiptSettings(secret=***, ses_topic={self.ses_topic!r})"
 
 
-def has_secret(call: Call, settings: ReceiptSettings) -> bool:
-    """Whether the call carries our secret as the password of HTTP Basic, compared in constant time."""
+def why_not_believed(call: Call, settings: ReceiptSettings) -> BadReceipt | None:
+    """None for a call that carries our secret as the password of HTTP Basic, compared in constant time."""
+    if not call.header("authorization"):
+        return BadReceipt("anonymous", "the call names no password; the next one may")
+    if not _has_secret(call, settings):
+        return BadReceipt("forged", "the call does not know SLOTWATCH_RECEIPT_SECRET")
+    return None
+
+
+def _has_secret(call: Call, settings: ReceiptSettings) -> bool:
     scheme, _, packed = call.header("authorization").partition(" ")
     try:
         login = base64.b64decode(packed.strip().encode(), validate=True)

@@ -7,11 +7,13 @@
 | Bounce, SoftBounce and other final types | failed |
 | Bounce, Transient, AutoResponder and other types that end nothing | nothing |
 | SpamComplaint | delivered, suppress |
-| SubscriptionChange that stops sending | delivered, suppress |
+| SubscriptionChange, HardBounce of a mail that it names | failed, suppress |
+| SubscriptionChange that stops sending for another reason, or names no mail | suppress |
+| SubscriptionChange that allows sending again | no longer suppress |
 | Open, Click | nothing |
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -24,9 +26,10 @@ from slotwatch.channels.receipts import (
     Receipt,
     ReceiptSettings,
     ReceiptStatus,
-    has_secret,
+    Reply,
     instant,
     read_json,
+    why_not_believed,
 )
 
 __all__ = ["PostmarkReceipts"]
@@ -49,7 +52,7 @@ class _Record(msgspec.Struct):
     """The part of Postmark's records that we use; they differ in where they keep address and time."""
 
     RecordType: str
-    MessageID: str
+    MessageID: str | None = None  # null where an address was taken off the list, or put back, by hand
     ID: int = 0
     Type: str = ""
     Description: str = ""
@@ -63,6 +66,14 @@ class _Record(msgspec.Struct):
     DeliveredAt: str | None = None
     ChangedAt: str | None = None
     Metadata: dict[str, str | int | float | bool | None] = {}
+
+    @property
+    def address(self) -> str:
+        return plain(self.Email or self.Recipient)
+
+    @property
+    def at(self) -> str | None:
+        return self.BouncedAt or self.DeliveredAt or self.ChangedAt
 
 
 class PostmarkReceipts:
@@ -78,16 +89,19 @@ class PostmarkReceipts:
         """What the call says. Raises nothing."""
         if len(call.body) > LARGEST_BODY:
             return BadReceipt("too_large", f"{len(call.body)} bytes from Postmark")
-        if not has_secret(call, self._settings):
-            return BadReceipt("forged", "the call does not know SLOTWATCH_RECEIPT_SECRET")
+        if (why_not := why_not_believed(call, self._settings)) is not None:
+            return why_not
         record = read_json(call.body, _Record)
         if isinstance(record, BadReceipt):
             return record
+        if record.RecordType == "SubscriptionChange" and not (record.MessageID and _is_hard_bounce(record)):
+            return self._reply(record)
         meant = _meaning(record)
         if meant is None:
             return ()
+        if not record.MessageID:
+            return BadReceipt("malformed", f"a {plain(record.RecordType)} without the MessageID of its mail")
         status, error, suppress = meant
-        at = record.BouncedAt or record.DeliveredAt or record.ChangedAt
         key = record.Metadata.get("delivery")
         return (
             Receipt(
@@ -95,14 +109,38 @@ class PostmarkReceipts:
                 channel="email",
                 message_id=plain(record.MessageID),
                 status=status,
-                event_id=plain(f"postmark:{record.MessageID}:{record.RecordType}:{record.ID}:{at}"),
+                event_id=plain(f"postmark:{record.MessageID}:{record.RecordType}:{record.ID}:{record.at}"),
                 error=None if error is None else plain(error),
-                at=instant(at),
+                at=instant(record.at),
                 suppress=suppress,
-                address=plain(record.Email or record.Recipient) or None,
+                address=record.address or None,
                 key=plain(key) if isinstance(key, str) else None,
             ),
         )
+
+    def _reply(self, record: _Record) -> tuple[Reply] | BadReceipt:
+        """About the address alone: how the mail fared was said already, or there was none."""
+        if not record.address:
+            return BadReceipt("malformed", "a SubscriptionChange without the Recipient whom it is about")
+        wants: Literal["stop", "start"] = "stop" if record.SuppressSending else "start"
+        return (
+            Reply(
+                provider=self._provider,
+                channel="email",
+                address=record.address,
+                wants=wants,
+                event_id=plain(f"postmark:{wants}:{record.at}:{record.address}"),
+                reason=plain(_no_more(record)),
+            ),
+        )
+
+
+def _is_hard_bounce(record: _Record) -> bool:
+    return record.SuppressSending and record.SuppressionReason == "HardBounce"
+
+
+def _no_more(record: _Record) -> str:
+    return f"Postmark sends no more to this address: {record.SuppressionReason or 'no reason given'}"
 
 
 def _meaning(record: _Record) -> tuple[ReceiptStatus, str | None, bool] | None:
@@ -112,8 +150,8 @@ def _meaning(record: _Record) -> tuple[ReceiptStatus, str | None, bool] | None:
             return "delivered", None, False
         case "SpamComplaint":
             return "delivered", "the recipient marked the mail as spam", True
-        case "SubscriptionChange" if record.SuppressSending:
-            return "delivered", f"Postmark sends no more to this address: {record.SuppressionReason}", True
+        case "SubscriptionChange":
+            return "failed", _no_more(record), True
         case "Bounce" if record.Type == "SpamComplaint":
             return "delivered", "the recipient marked the mail as spam", True
         case "Bounce" if record.Type not in _NOT_FINAL:

@@ -2,9 +2,9 @@
 
 SNS signs its calls with a certificate that must be fetched from an address inside the call. Instead we believe who
 knows our secret: the operator subscribes `https://sns:SECRET@host/…`, and SNS sends it as HTTP Basic, which no access
-log keeps. That needs no call to anywhere while a receipt is read, cannot be turned against our network, and is as
-strong as the TLS that carries it; whoever can read the secret could read the operator's other settings, too. A topic
-can be pinned besides (`SLOTWATCH_SES_TOPIC_ARN`).
+log keeps, once a 401 with a realm has asked for it. That needs no call to anywhere while a receipt is read, cannot be
+turned against our network, and is as strong as the TLS that carries it; whoever can read the secret could read the
+operator's other settings, too. A topic can be pinned besides (`SLOTWATCH_SES_TOPIC_ARN`).
 
 | SES says | receipt |
 |---|---|
@@ -14,6 +14,7 @@ can be pinned besides (`SLOTWATCH_SES_TOPIC_ARN`).
 | Bounce, Transient or Undetermined | failed |
 | Complaint | delivered, suppress |
 | Reject, Rendering Failure | failed |
+| words for people, such as `Successfully validated SNS topic …` | nothing |
 """
 
 import re
@@ -32,10 +33,10 @@ from slotwatch.channels.receipts import (
     Receipt,
     ReceiptSettings,
     ReceiptStatus,
-    has_secret,
     instant,
     key_of,
     read_json,
+    why_not_believed,
 )
 
 __all__ = ["SesReceipts"]
@@ -89,7 +90,7 @@ class _Delivery(msgspec.Struct):
 class _Event(msgspec.Struct):
     """The part of SES's event that we use; notifications and event publishing name the kind differently."""
 
-    mail: _Mail
+    mail: _Mail | None = None  # none in what Amazon says once, when it was set up
     notificationType: str = ""  # noqa: N815
     eventType: str = ""  # noqa: N815
     bounce: _Bounce | None = None
@@ -110,8 +111,8 @@ class SesReceipts:
         """What the call says. Raises nothing."""
         if len(call.body) > LARGEST_BODY:
             return BadReceipt("too_large", f"{len(call.body)} bytes from SNS")
-        if not has_secret(call, self._settings):
-            return BadReceipt("forged", "the call does not know SLOTWATCH_RECEIPT_SECRET")
+        if (why_not := why_not_believed(call, self._settings)) is not None:
+            return why_not
         envelope = read_json(call.body, _Envelope)
         if isinstance(envelope, BadReceipt):
             return envelope
@@ -121,17 +122,21 @@ class SesReceipts:
             return _confirmation(envelope)
         if envelope.Type != "Notification":
             return ()
+        if not envelope.Message.startswith("{"):
+            return ()
         event = read_json(envelope.Message, _Event)
-        return event if isinstance(event, BadReceipt) else self._receipts(envelope, event)
+        if isinstance(event, BadReceipt):
+            return event
+        return () if event.mail is None else self._receipts(envelope, event, event.mail)
 
-    def _receipts(self, envelope: _Envelope, event: _Event) -> tuple[Receipt, ...]:
-        at, found = _meaning(event)
-        common = event.mail.commonHeaders
+    def _receipts(self, envelope: _Envelope, event: _Event, mail: _Mail) -> tuple[Receipt, ...]:
+        at, found = _meaning(event, mail)
+        common = mail.commonHeaders
         return tuple(
             Receipt(
                 provider=self._provider,
                 channel="email",
-                message_id=plain(event.mail.messageId),
+                message_id=plain(mail.messageId),
                 status=status,
                 event_id=f"ses:{plain(envelope.MessageId)}:{number}",
                 error=None if error is None else plain(error),
@@ -147,7 +152,7 @@ class SesReceipts:
 _Meant = tuple[str, ReceiptStatus, str | None, bool]
 
 
-def _meaning(event: _Event) -> tuple[str | None, list[_Meant]]:
+def _meaning(event: _Event, mail: _Mail) -> tuple[str | None, list[_Meant]]:
     """When, and for each recipient: address, status, error, suppress."""
     kind = event.notificationType or event.eventType
     match kind:
@@ -161,7 +166,7 @@ def _meaning(event: _Event) -> tuple[str | None, list[_Meant]]:
             return event.complaint.timestamp, [(one.emailAddress, "delivered", words, True) for one in gone]
         case "Reject" | "Rendering Failure":
             words = f"Amazon SES did not send the mail: {kind}"
-            return None, [(to, "failed", words, False) for to in event.mail.destination]
+            return None, [(to, "failed", words, False) for to in mail.destination]
         case _:
             return None, []
 

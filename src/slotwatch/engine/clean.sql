@@ -20,7 +20,12 @@ WITH clock AS MATERIALIZED (
       FROM clock
      WHERE d.state = 'pending' AND d.next_attempt_at < clock.now
        AND (SELECT n.valid_until FROM notice AS n WHERE n.id = d.notice_id) < clock.now - interval '60 seconds'
-    RETURNING d.notice_id
+    RETURNING d.notice_id, d.channel, d.state
+), unsent_ones AS (
+    INSERT INTO unsent (notice_id, channel, state, at)
+    SELECT notice_id, channel, state, clock.now FROM missed CROSS JOIN clock WHERE state = 'missed'
+), counted AS (
+    DELETE FROM unsent USING clock WHERE at < clock.now - interval '1 day'
 ), keys AS (
     DELETE FROM idempotency USING clock WHERE created_at < clock.now - interval '7 days' RETURNING key
 ), letters AS (

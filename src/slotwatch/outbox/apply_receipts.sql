@@ -4,7 +4,7 @@
 -- written: pending, unknown < sent < failed, missed and the like < delivered.
 -- index: receipt_waiting_idx, delivery_message_idx, delivery_pkey. A key finds a delivery whose answer was lost, but
 -- where that delivery has another message by now, a failure of the lost one does not count; e-mail has one id for us
--- and another for reports.
+-- and another for reports. A mail provider is not told apart by which of the two servers it is: smtp or smtp2.
 WITH reported AS MATERIALIZED (
     SELECT DISTINCT ON (provider, event_id) *, false AS waited
       FROM unnest(:providers::text[], :event_ids::text[], :channels::text[], :message_ids::text[], :notice_ids::bigint[],
@@ -23,7 +23,7 @@ WITH reported AS MATERIALIZED (
       FROM (SELECT * FROM reported UNION ALL SELECT * FROM again) AS w
       LEFT JOIN LATERAL (
            SELECT m.notice_id, m.channel FROM delivery AS m
-            WHERE m.provider = w.provider AND m.provider_message_id = w.message_id AND m.provider <> 'inbox'
+            WHERE m.provider IN (w.provider, w.provider || '2') AND m.provider_message_id = w.message_id AND m.provider <> 'inbox'
             UNION ALL
            SELECT k.notice_id, k.channel FROM delivery AS k
             WHERE k.notice_id = w.notice_id AND k.channel = w.channel
@@ -31,13 +31,13 @@ WITH reported AS MATERIALIZED (
             LIMIT 1) AS d ON true
 ), arrived AS (
     INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, error, suppress, address, matched, at)
-    SELECT provider, event_id, channel, message_id, notice_id, status, error, suppress, address,
+    SELECT provider, event_id, channel, message_id, coalesce(of_notice, notice_id), status, error, suppress, address,
            of_notice IS NOT NULL, :now
       FROM found WHERE NOT waited
         ON CONFLICT DO NOTHING
     RETURNING provider, event_id
 ), settled AS (
-    UPDATE receipt AS r SET matched = true
+    UPDATE receipt AS r SET matched = true, notice_id = found.of_notice
       FROM found
      WHERE found.waited AND found.of_notice IS NOT NULL AND r.provider = found.provider AND r.event_id = found.event_id
     RETURNING r.provider, r.event_id
@@ -84,10 +84,11 @@ WITH reported AS MATERIALIZED (
                           AND (o.state || '' IN ('sent', 'delivered')
                                OR o.state || '' = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= :now)))
     RETURNING d.notice_id
-), suppressed AS (
+), suppressed AS (  -- also by a mail that nobody knows; once, so that what an operator lifted stays lifted
     INSERT INTO suppression (channel, address, reason, at)
-    SELECT DISTINCT ON (of_channel, address) of_channel, address, coalesce(error, 'reported by ' || provider), :now
-      FROM known WHERE suppress AND address IS NOT NULL ORDER BY of_channel, address, event_id
+    SELECT DISTINCT ON (channel, address) channel, address, coalesce(error, 'reported by ' || provider), :now
+      FROM found JOIN arrived USING (provider, event_id)
+     WHERE suppress AND address IS NOT NULL ORDER BY channel, address, event_id
         ON CONFLICT DO NOTHING
     RETURNING channel
 )

@@ -30,7 +30,7 @@ _STOP = Statement(
     " VALUES (:provider, :event_id, :channel, :wants, :wants::text = 'stop', :address, true, :now)"
     " ON CONFLICT DO NOTHING RETURNING channel, address, status)"
     ", stopped AS (INSERT INTO suppression (channel, address, reason, at)"
-    " SELECT channel, address, 'the recipient said STOP', :now FROM arrived WHERE status = 'stop'"
+    " SELECT channel, address, :reason, :now FROM arrived WHERE status = 'stop'"
     " ON CONFLICT DO NOTHING)"
     " DELETE FROM suppression USING arrived WHERE arrived.status = 'start'"
     " AND suppression.channel = arrived.channel AND suppression.address = arrived.address"
@@ -98,7 +98,7 @@ class ReceiptBook:
             statuses=[one.status for one in receipts],
             errors=[one.error and without_address(one.error, one.address or "") for one in receipts],
             suppressions=[one.suppress for one in receipts],
-            addresses=[_address(one) for one in receipts],
+            addresses=[_spelled(one) for one in receipts],
             **self._plan,
         )
         assert row is not None
@@ -127,7 +127,8 @@ class ReceiptBook:
             event_id=reply.event_id,
             channel=reply.channel,
             wants=reply.wants,
-            address=reply.address,
+            address=_spelled(reply),
+            reason=reply.reason,
             now=await self._clock.now(conn),
         )
 
@@ -137,5 +138,5 @@ def _notice_id(key: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def _address(receipt: Receipt) -> str | None:
-    return receipt.address.lower() if receipt.address and receipt.channel == "email" else receipt.address
+def _spelled(news: Receipt | Reply) -> str | None:
+    return news.address.lower() if news.address and news.channel == "email" else news.address

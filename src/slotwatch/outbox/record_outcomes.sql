@@ -1,5 +1,5 @@
--- name: record_outcomes: write what became of leased deliveries, each try as an attempt; open fallback deliveries, note
--- addresses that must not be used again, and count what was paid for.
+-- name: record_outcomes: write what became of leased deliveries, each try as an attempt and what is never tried as
+-- unsent; open fallback deliveries, note addresses that must not be used again, and count what was paid for.
 -- guard: the lease is still ours; a late writer changes nothing, but its try stays on record; what a receipt said
 -- meanwhile stands. Rows are written in the order of their notices, as everywhere, and no insert waits for a row that is
 -- there: two senders cannot lock each other up.
@@ -27,13 +27,16 @@ WITH clock AS MATERIALIZED (
       FROM outcome AS o
      WHERE d.notice_id = o.notice_id AND d.channel = :channel AND d.lease = o.lease
        AND (d.state = 'pending' OR d.handed_over = o.lease)
-    RETURNING d.notice_id, d.urgency, d.vendor_id, d.station_id, d.slot_starts_at, o.paid_to,
+    RETURNING d.notice_id, d.urgency, d.vendor_id, d.station_id, d.slot_starts_at, o.paid_to, d.state,
               CASE WHEN d.state = o.state THEN o.fallback END AS fallback
 ), tried AS (
     INSERT INTO attempt (notice_id, channel, lease, outcome, provider, provider_message_id, error, at)
     SELECT notice_id, :channel, lease, try, provider, message_id, error, clock.at
       FROM outcome CROSS JOIN clock WHERE try IS NOT NULL
         ON CONFLICT DO NOTHING
+), dropped AS (
+    INSERT INTO unsent (notice_id, channel, state, at)
+    SELECT notice_id, :channel, state, clock.at FROM written CROSS JOIN clock WHERE state IN ('missed', 'suppressed')
 ), fallen_back AS (  -- NOT EXISTS: a conflicting insert would wait for whoever writes that row, who may wait for us
     INSERT INTO delivery (notice_id, channel, state, urgency, vendor_id, station_id, slot_starts_at, next_attempt_at)
     SELECT w.notice_id, w.fallback, 'pending', w.urgency, w.vendor_id, w.station_id, w.slot_starts_at, clock.at

@@ -28,7 +28,7 @@ HOUR = timedelta(hours=1)
 _CLEAR = (
     "TRUNCATE attempt, audit_run, booking, connector, delivery, dispute, driver, evidence, heartbeat, idempotency,"
     " inbox_message, ledger, notice, outage, pulse, receipt, recipient_day, spend, station, suppression, transition,"
-    " vendor CASCADE"
+    " unsent, vendor CASCADE"
 )
 _ADD_VENDOR = Statement("INSERT INTO vendor (name, created_at) VALUES ('Volt', :now) RETURNING id")
 _ADD_STATION = Statement(

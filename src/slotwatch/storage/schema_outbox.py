@@ -98,7 +98,7 @@ receipt = Table(
     Column("event_id", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("message_id", Text),
-    Column("notice_id", BigInteger),  # what the provider gave back of the delivery's key
+    Column("notice_id", BigInteger),  # whose delivery it is; unmatched: what the provider gave back of its key
     Column("status", Text, nullable=False),
     Column("error", Text),
     Column("suppress", Boolean, nullable=False),
@@ -117,7 +117,7 @@ Index(
 )
 Index("receipt_at_idx", receipt.c.at, postgresql_using="brin")
 
-Table(
+suppression = Table(
     "suppression",
     metadata,
     Column("channel", Text, nullable=False),
@@ -126,6 +126,19 @@ Table(
     at_column("at"),
     PrimaryKeyConstraint("channel", "address"),
 )
+Index("suppression_newest_idx", suppression.c.at, suppression.c.channel, suppression.c.address)
+
+# Deliveries that ended without a try, for metrics; kept for a day.
+unsent = Table(
+    "unsent",
+    metadata,
+    Column("notice_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    at_column("at"),
+    CheckConstraint("state IN ('missed', 'suppressed')", name="state"),
+)
+Index("unsent_at_idx", unsent.c.at, postgresql_using="brin")
 
 attempt = Table(
     "attempt",

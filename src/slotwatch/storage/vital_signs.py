@@ -14,7 +14,7 @@ COUNT_LIMIT = 100_000
 """Counts stop here, so that a scrape costs the same in a rush."""
 
 _SIGNS = load_sql(__package__, "vital_signs.sql")
-# Both tables only grow at their end, in the order of `at`: a block-range index finds the newest rows.
+# These tables only grow at their end, in the order of `at`: a block-range index finds the newest rows.
 _TRANSITIONS = Statement(
     "SELECT coalesce(from_state, '') AS from_state, to_state, cause, count(*) AS n FROM transition"
     " WHERE at > :since AND at <= :until GROUP BY 1, 2, 3"
@@ -24,7 +24,12 @@ _ATTEMPTS = Statement(
     " FROM attempt WHERE at > :since AND at <= :until GROUP BY 1, 2, 3, 4"
 )
 _RECEIPTS = Statement(
-    "SELECT channel, provider, status, count(*) AS n FROM receipt WHERE at > :since AND at <= :until GROUP BY 1, 2, 3"
+    "SELECT channel, (SELECT kind FROM notice WHERE id = notice_id) AS kind, provider, status, count(*) AS n"
+    " FROM receipt WHERE at > :since AND at <= :until GROUP BY 1, 2, 3, 4"
+)
+_UNSENT = Statement(
+    "SELECT channel, (SELECT kind FROM notice WHERE id = notice_id) AS kind, state, count(*) AS n"
+    " FROM unsent WHERE at > :since AND at <= :until GROUP BY 1, 2, 3"
 )
 _READY = Statement(
     "SELECT (SELECT version_num FROM alembic_version) AS version,"
@@ -59,12 +64,13 @@ class VitalSigns:
 
 @dataclass(frozen=True)
 class Flow:
-    """How many transitions, by (from, to, cause), attempts, by (channel, kind, provider, outcome), and receipts, by
-    (channel, provider, status), in a time."""
+    """How many transitions, by (from, to, cause), attempts, by (channel, kind, provider, outcome), receipts, by
+    (channel, kind, provider, status), and deliveries never sent, by (channel, kind, state), in a time."""
 
     transitions: dict[tuple[str, str, str], int]
     attempts: dict[tuple[str, str, str, str], int]
-    receipts: dict[tuple[str, str, str], int]
+    receipts: dict[tuple[str, str, str, str], int]
+    unsent: dict[tuple[str, str, str], int]
 
 
 @dataclass(frozen=True)
@@ -110,10 +116,12 @@ async def read_flow(conn: Connection, since: datetime, until: datetime) -> Flow:
     transitions = await _TRANSITIONS.fetch(conn, since=since, until=until)
     attempts = await _ATTEMPTS.fetch(conn, since=since, until=until)
     receipts = await _RECEIPTS.fetch(conn, since=since, until=until)
+    unsent = await _UNSENT.fetch(conn, since=since, until=until)
     return Flow(
         {(row["from_state"], row["to_state"], row["cause"]): row["n"] for row in transitions},
         {(row["channel"], row["kind"] or "", row["provider"], row["outcome"]): row["n"] for row in attempts},
-        {(row["channel"], row["provider"], row["status"]): row["n"] for row in receipts},
+        {(row["channel"], row["kind"] or "", row["provider"], row["status"]): row["n"] for row in receipts},
+        {(row["channel"], row["kind"] or "", row["state"]): row["n"] for row in unsent},
     )
 
 

@@ -71,7 +71,13 @@ class Metrics:
         self._receipts = Counter(
             "slotwatch_receipts_total",
             "What providers reported of deliveries.",
-            ["channel", "provider", "status"],
+            ["channel", "kind", "provider", "status"],
+            registry=registry,
+        )
+        self._unsent = Counter(
+            "slotwatch_unsent_total",
+            "Deliveries that ended without a try.",
+            ["channel", "kind", "state"],
             registry=registry,
         )
         self._viewers = Gauge("slotwatch_live_viewers", "Open live streams of this process.", registry=registry)
@@ -147,6 +153,8 @@ class Metrics:
             self._attempts.labels(*attempt).inc(count)
         for receipt, count in flow.receipts.items():
             self._receipts.labels(*receipt).inc(count)
+        for drop, count in flow.unsent.items():
+            self._unsent.labels(*drop).inc(count)
 
 
 @get(

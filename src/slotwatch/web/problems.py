@@ -26,6 +26,7 @@ __all__ = [
     "Internal",
     "MalformedRequest",
     "MethodNotAllowed",
+    "PasswordWanted",
     "PayloadTooLarge",
     "Unauthenticated",
     "UnsupportedMediaType",
@@ -78,6 +79,12 @@ class ForgedReceipt(errors.SlotwatchError):
     code = "forged_receipt"
 
 
+class PasswordWanted(errors.SlotwatchError):
+    """This report names no password: send the one in the address that you were given, as HTTP Basic."""
+
+    code = "password_wanted"
+
+
 class ForbiddenRole(errors.SlotwatchError):
     """Your token is valid, but its role may not make this call."""
 
@@ -117,6 +124,7 @@ class Internal(errors.SlotwatchError):
 STATUSES: Mapping[type[errors.SlotwatchError], int] = {
     MalformedRequest: 400,
     Unauthenticated: 401,
+    PasswordWanted: 401,
     ForbiddenRole: 403,
     ForeignForm: 403,
     ForgedReceipt: 403,
@@ -244,6 +252,8 @@ def _headers(request: Request[Any, Any, Any], error: errors.SlotwatchError) -> d
     if isinstance(error, Unauthenticated):
         refused = ', error="invalid_token"' if "authorization" in request.headers else ""
         headers["WWW-Authenticate"] = f'Bearer realm="slotwatch"{refused}'
+    if isinstance(error, PasswordWanted):
+        headers["WWW-Authenticate"] = 'Basic realm="slotwatch"'  # SNS asks for a realm
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(_methods_at(request))
     return headers

@@ -16,7 +16,9 @@ from slotwatch.storage.database import Database
 from slotwatch.storage.statements import Statement
 from slotwatch.storage.vital_signs import _ATTEMPTS, _SIGNS, _TRANSITIONS
 from slotwatch.usecases.desk import Desk
+from tests.conftest import Town
 from tests.integration.web.conftest import Api, client_of, make_app, running
+from tests.support.crew import Crew
 
 BOOKINGS = "/api/users/bookings"
 
@@ -65,8 +67,8 @@ async def test_each_transition_and_attempt_is_counted_once(api: Api, desk: Desk,
             api.clock.read(),
         )
         await conn.execute(
-            "INSERT INTO receipt (provider, event_id, channel, status, suppress, matched, at)"
-            " VALUES ('smtp', 'e1', 'email', 'delivered', false, true, $1)",
+            "INSERT INTO receipt (provider, event_id, channel, notice_id, status, suppress, matched, at)"
+            " SELECT 'smtp', 'e' || id, 'email', id, 'delivered', false, true, $1 FROM notice",
             api.clock.read(),
         )
     api.clock.advance(timedelta(seconds=16))
@@ -78,8 +80,26 @@ async def test_each_transition_and_attempt_is_counted_once(api: Api, desk: Desk,
         for kind in ("booking_confirmed", "slot_started"):
             tried = {"channel": "email", "kind": kind, "provider": "smtp", "outcome": "accepted"}
             assert value(scraped, "attempts_total", **tried) == 1
-        assert value(scraped, "receipts_total", channel="email", provider="smtp", status="delivered") == 1
+            told = {"channel": "email", "kind": kind, "provider": "smtp", "status": "delivered"}
+            assert value(scraped, "receipts_total", **told) == 1
         api.clock.advance(timedelta(seconds=30))
+
+
+async def test_what_was_never_sent_is_counted_by_why(crew: Crew, town: Town, api: Api) -> None:
+    await scrape(api.client)
+    await crew.execute("INSERT INTO suppression VALUES ('sms', '+15005550010', 'the recipient said STOP', now())")
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.deliver()
+    await crew.booked(town.stranger, town.connectors[1], town.slot())
+    crew.clock.advance(timedelta(hours=3))
+    async with crew.desk.database.transaction() as conn:
+        await crew.duties().cleaner.run_once(conn)
+    crew.clock.advance(timedelta(seconds=16))
+    scraped = await scrape(api.client)
+    kind = "booking_confirmed"
+    assert value(scraped, "unsent_total", channel="sms", kind=kind, state="suppressed") == 1
+    assert value(scraped, "unsent_total", channel="email", kind=kind, state="missed") == 1
+    assert value(scraped, "unsent_total", channel="email", kind=kind, state="suppressed") is None
 
 
 async def test_what_waits_to_be_sent_is_counted_by_channel(api: Api, database: Database) -> None:

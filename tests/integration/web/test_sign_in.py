@@ -288,3 +288,23 @@ async def test_a_session_goes_on_while_it_is_used_but_not_for_ever(
 
 def _jar(guest: Guest) -> str:
     return "; ".join(f"{name}={value}" for name, value in guest.cookies.items())
+
+
+async def test_the_page_promises_no_code_and_says_the_same_of_an_address_that_is_suppressed(
+    guest: Guest, crew: Crew, town: Town
+) -> None:
+    await crew.execute("INSERT INTO suppression VALUES ('email', 'mira@example.org', '550 no such user', now())")
+    pages = []
+    for address in ("mira@example.org", "nobody@example.org"):
+        page = await ask(guest, address)
+        assert "If it can be reached" in page and "once came back" in page
+        pages.append(page.replace(address, ""))
+    csrf = re.compile(r'name="csrf" value="[^"]*"')
+    assert csrf.sub("", pages[0]) == csrf.sub("", pages[1])
+
+
+async def test_the_settings_promise_no_code_to_a_new_address_either(guest: Guest, crew: Crew) -> None:
+    await sign_in(guest, crew, "nina@example.org")
+    await guest.open("/settings")
+    page = await guest.send("/settings/address", address="other@example.org")
+    assert "If it can be reached" in page and "once came back" in page and "on its way" not in page

@@ -15,6 +15,7 @@ from slotwatch.usecases.desk import Desk
 from slotwatch.web.api.alerts import OPERATOR_ALERT_ROUTES
 from slotwatch.web.api.operator_affairs import AFFAIR_ROUTES
 from slotwatch.web.api.shapes import Out
+from slotwatch.web.api.suppressions import SUPPRESSION_ROUTES
 from slotwatch.web.contract import (
     ApiRequest,
     Operation,
@@ -249,4 +250,5 @@ OPERATOR_ROUTES: tuple[HTTPRouteHandler, ...] = (
     *(show_overview, list_deliveries, retry_delivery, discard_delivery),
     *AFFAIR_ROUTES,
     *OPERATOR_ALERT_ROUTES,
+    *SUPPRESSION_ROUTES,
 )

@@ -11,10 +11,10 @@ from litestar.params import FromPath
 
 from slotwatch.channels.receipts import LARGEST_BODY, BadReceipt, Call, News, Receipt, Translator
 from slotwatch.channels.voice import thanks
-from slotwatch.domain.errors import NotFound
+from slotwatch.domain.errors import NotFound, SlotwatchError
 from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.web.contract import Operation, declared
-from slotwatch.web.problems import ForgedReceipt, MalformedRequest, PayloadTooLarge
+from slotwatch.web.problems import ForgedReceipt, MalformedRequest, PasswordWanted, PayloadTooLarge
 
 __all__ = ["WEBHOOK_ROUTES", "Receivers"]
 
@@ -22,6 +22,12 @@ _log = structlog.get_logger(__name__)
 
 _PATH = "/api/webhooks/{provider:str}"
 _EMPTY = "<Response/>"
+_REFUSALS: Mapping[str, type[SlotwatchError]] = {
+    "anonymous": PasswordWanted,
+    "forged": ForgedReceipt,
+    "too_large": PayloadTooLarge,
+    "malformed": MalformedRequest,
+}
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,10 @@ class Receivers:
             "Providers",
             is_public=True,
             media_type="text/xml",
-            errors=(NotFound, ForgedReceipt, MalformedRequest, PayloadTooLarge),
+            errors=(NotFound, PasswordWanted, ForgedReceipt, MalformedRequest, PayloadTooLarge),
             description="For Twilio (`twilio`, its own signature), Amazon SES (`ses`) and Postmark (`postmark`), which"
-            " know SLOTWATCH_RECEIPT_SECRET as the password of HTTP Basic. A call that comes again changes nothing."
+            " know SLOTWATCH_RECEIPT_SECRET as the password of HTTP Basic: without any, 401 asks for it. A call that"
+            " comes again changes nothing."
             " A provider that is not configured is 404.",
         )
     ),
@@ -69,8 +76,9 @@ async def take_report(request: Request[None, None, State], provider: FromPath[st
         raise NotFound
     said = receivers.read(provider, request, await request.body())
     if isinstance(said, BadReceipt):
-        _log.warning("a report was refused", action="receipt_refused", provider=provider, reason=said.error)
-        raise {"forged": ForgedReceipt, "too_large": PayloadTooLarge, "malformed": MalformedRequest}[said.reason]()
+        if said.reason != "anonymous":  # SNS begins every report like that
+            _log.warning("a report was refused", action="receipt_refused", provider=provider, reason=said.error)
+        raise _REFUSALS[said.reason]()
     await receivers.book.enter(said)
     heard = any(isinstance(one, Receipt) and one.heard for one in said)
     return Response(thanks(request.query_params.get("lang", "en")) if heard else _EMPTY, media_type="text/xml")

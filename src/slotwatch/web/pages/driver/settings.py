@@ -286,6 +286,7 @@ def _code_page(request: PageRequest, new: NewAddress, *, has_failed: bool = Fals
         "driver/settings_code.html",
         status=422 if has_failed else 200,
         address=new.address,
+        is_mail=new.channel is Channel.EMAIL,
         has_failed=has_failed,
         has_inbox=request.app.state.has_inbox,
     )

@@ -175,7 +175,7 @@ def checked_address(text: str) -> tuple[Channel, str]:
 
 
 async def send_code(request: PageRequest, channel: Channel, address: str) -> int:
-    """The number of a code on its way there. Raises InvalidInput where the channel is off, and TooManyCodes."""
+    """The number of a code for that address. Raises InvalidInput where the channel is off, and TooManyCodes."""
     return await request_code(
         request.app.state.desk,
         channel,

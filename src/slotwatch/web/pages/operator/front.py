@@ -20,11 +20,12 @@ from slotwatch.usecases.staff import insert_person
 from slotwatch.usecases.vendors import insert_vendor, list_vendors
 from slotwatch.web.contact import checked_name
 from slotwatch.web.pages.filled import Filled, read_filled
+from slotwatch.web.pages.operator.suppressions import actor_of, suppressed_part
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.vendor.staff import read_person
 from slotwatch.web.pages.vendor.stations import desk_of
 from slotwatch.web.problems import FieldError, FieldsRefused
-from slotwatch.web.visitors import PageRequest, Visitor, go
+from slotwatch.web.visitors import PageRequest, go
 
 __all__ = ["FRONT_PAGES"]
 
@@ -34,6 +35,7 @@ _SAID = {
     "discard": "It is put away, with its error.",
     "put-back": "The booking is on its timeline again; the engine tries at once.",
     "vendor": "The vendor is there, and its owner may sign in now. Tell them: nothing was sent.",
+    "lift": "This address may be written to again. What was not sent meanwhile stays unsent.",
     "seen": "Noted. The alert stays open until it is over.",
 }
 
@@ -89,9 +91,7 @@ async def put_booking_back(request: PageRequest, booking_id: FromPath[str]) -> R
 @post("/operator/alerts/{alert_id:int}/acknowledge", include_in_schema=False)
 async def acknowledge(request: PageRequest, alert_id: FromPath[int]) -> Response[Any]:
     """POST /operator/alerts/{id}/acknowledge."""
-    visitor: Visitor = request.user
-    actor = visitor.name or f"operator:staff-{visitor.session.staff_id}"
-    await acknowledge_alert(desk_of(request), None, row_number(alert_id), actor=actor)
+    await acknowledge_alert(desk_of(request), None, row_number(alert_id), actor=actor_of(request))
     return go("/operator?done=seen")
 
 
@@ -134,6 +134,7 @@ async def _page(request: PageRequest, filled: Filled, *, refusal: str = "", stat
         languages=[(code, language(code).name) for code in LANGUAGES],
         said=_SAID.get(request.query_params.get("done", "")),
         refusal=refusal,
+        **await suppressed_part(request),
         **await _signs(request),
     )
 

@@ -12,6 +12,7 @@ from slotwatch.domain.booking import Booking
 from slotwatch.domain.errors import Conflict, InvalidInput, NotFound, SlotwatchError
 from slotwatch.domain.ids import parse_booking_ref
 from slotwatch.domain.lifecycle import EndReason, State
+from slotwatch.domain.masked import masked
 from slotwatch.domain.money import PaymentStatus
 from slotwatch.storage.booking_views import BookingView, TransitionView, fetch_view, history
 from slotwatch.storage.evidence import Records, records_of
@@ -171,26 +172,7 @@ def _contact(visitor: Visitor, driver: Any, *, is_open: bool) -> dict[str, str] 
     email, phone = driver["email"] or "", driver["phone"] or ""
     if is_open:
         return {"email": email, "phone": phone, "is_open": "yes"}
-    return {"email": masked_email(email), "phone": masked_phone(phone), "is_open": ""}
-
-
-def masked_email(email: str) -> str:
-    """Enough to recognise it.
-
-    >>> masked_email("mira@example.org"), masked_email("")
-    ('m•••@example.org', '')
-    """
-    name, at, host = email.partition("@")
-    return f"{name[:1]}•••{at}{host}" if email else ""
-
-
-def masked_phone(phone: str) -> str:
-    """The last two digits.
-
-    >>> masked_phone("+15005550010")
-    '••• 10'
-    """
-    return f"••• {phone[-2:]}" if phone else ""
+    return {"email": masked(email), "phone": masked(phone), "is_open": ""}
 
 
 BOOKING_PAGES: tuple[HTTPRouteHandler, ...] = (show_booking, check_in, ask_to_cancel, cancel)
