@@ -15,7 +15,7 @@ import structlog
 from slotwatch.channels.channel import without_address
 from slotwatch.channels.receipts import Confirmation, News, Receipt, Reply
 from slotwatch.domain.errors import Unavailable
-from slotwatch.domain.notices import NOTICE_RULES, Channel
+from slotwatch.domain.notices import NOTICE_RULES, SAID_STOP, Channel
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
 from slotwatch.storage.statements import Connection, Statement, load_sql
@@ -30,7 +30,7 @@ _STOP = Statement(
     " VALUES (:provider, :event_id, :channel, :wants, :wants::text = 'stop', :address, true, :now)"
     " ON CONFLICT DO NOTHING RETURNING channel, address, status)"
     ", stopped AS (INSERT INTO suppression (channel, address, reason, at)"
-    " SELECT channel, address, 'the recipient said STOP', :now FROM arrived WHERE status = 'stop'"
+    " SELECT channel, address, :said_stop::text, :now FROM arrived WHERE status = 'stop'"
     " ON CONFLICT DO NOTHING)"
     " DELETE FROM suppression USING arrived WHERE arrived.status = 'start'"
     " AND suppression.channel = arrived.channel AND suppression.address = arrived.address"
@@ -127,6 +127,7 @@ class ReceiptBook:
             event_id=reply.event_id,
             channel=reply.channel,
             wants=reply.wants,
+            said_stop=SAID_STOP,
             address=reply.address,
             now=await self._clock.now(conn),
         )

@@ -61,6 +61,7 @@ async def record(
         message_ids=[verdict.message_id for _, verdict in results],
         errors=[verdict.error for _, verdict in results],
         faults=[verdict.fault for _, verdict in results],
+        kept_back=[verdict.kept_back for _, verdict in results],
         fallbacks=[verdict.fallback for _, verdict in results],
         providers=[verdict.provider or provider for _, verdict in results],
         suppressions=[delivery.suppressible if verdict.suppress else None for delivery, verdict in results],

@@ -10,8 +10,9 @@ WITH clock AS MATERIALIZED (
     SELECT * FROM unnest(
         :notice_ids::bigint[], :leases::int[], :states::text[], :next_attempts::timestamptz[], :tries::text[],
         :message_ids::text[], :errors::text[], :faults::smallint[], :fallbacks::text[], :providers::text[],
-        :suppressions::text[], :paid_to::text[]
-    ) AS o(notice_id, lease, state, next_attempt_at, try, message_id, error, fault, fallback, provider, suppress, paid_to)
+        :suppressions::text[], :paid_to::text[], :kept_back::text[]
+    ) AS o(notice_id, lease, state, next_attempt_at, try, message_id, error, fault, fallback, provider, suppress, paid_to,
+           kept_back)
 ), written AS (
     UPDATE delivery AS d
        SET state = CASE WHEN d.state IN ('pending', 'unknown') THEN o.state ELSE d.state END,  -- a receipt was faster
@@ -19,6 +20,7 @@ WITH clock AS MATERIALIZED (
            attempts = d.attempts + (o.try IS NOT NULL)::int,
            faults = d.faults + o.fault,
            handed_over = NULL,
+           kept_back = o.kept_back,
            provider = coalesce(CASE WHEN o.try IS NOT NULL THEN o.provider END, d.provider),
            provider_message_id = coalesce(o.message_id, d.provider_message_id),
            error = CASE WHEN d.state IN ('pending', 'unknown') THEN o.error ELSE d.error END,

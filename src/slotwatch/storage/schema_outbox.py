@@ -60,6 +60,7 @@ delivery = Table(
     Column("station_id", BigInteger),
     at_column("slot_starts_at", nullable=True),
     Column("handed_over", Integer),  # the lease under which a provider was given it, until the answer is on record
+    Column("kept_back", Text),  # domain/notices.py: KeptBack; of suppressed ones
     PrimaryKeyConstraint("notice_id", "channel"),
     one_of("channel", Channel),
     one_of("state", DeliveryState),

@@ -18,7 +18,9 @@ from slotwatch.domain.terms import Terms
 from slotwatch.domain.timeline import Timeline
 from slotwatch.storage import bookings
 from slotwatch.storage.people import Driver
+from slotwatch.storage.preferences import load_reach
 from slotwatch.storage.statements import Connection, Statement
+from slotwatch.usecases.contact import why_not_told
 from slotwatch.usecases.desk import BookingSettings, Desk, retried
 
 __all__ = ["book", "price", "vendor_terms"]
@@ -30,7 +32,6 @@ _OFFER = Statement(
     " WHERE c.id = :connector_id AND c.removed_at IS NULL AND s.removed_at IS NULL"
     " FOR NO KEY UPDATE OF c"  # one at a time: overlapping inserts would deadlock
 )
-_LOCK_DRIVER = Statement("SELECT id FROM driver WHERE id = :id FOR UPDATE")
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,14 @@ async def book(desk: Desk, driver: Driver, connector_id: int, slot: Slot, *, veh
     Raises NotFound (no such connector), ContactNeeded (nobody forfeits untold, so we must be able to tell),
     SlotNotBookable, TooManyBookings or SlotTaken; then nothing is stored.
     """
-    if desk.channels and not driver.is_reachable(desk.channels):
-        raise ContactNeeded
-
     async def once() -> Booking:
         async with desk.database.transaction() as conn:
             now = await desk.clock.now(conn)
             offer = await _offer(conn, connector_id, desk.settings)
             slot.check_bookable(now=now, hours=offer.hours, zone=offer.zone)
-            await _LOCK_DRIVER.fetchrow(conn, id=driver.id)  # two bookings at once count each other
+            reach = await load_reach(conn, driver.subject, lock=True)  # two bookings at once count each other
+            if desk.channels and (why := why_not_told(desk, reach)) is not None:
+                raise ContactNeeded(why)
             if await bookings.count_live(conn, driver.id, now) >= desk.settings.max_live_bookings:
                 raise TooManyBookings
             booking = _booked(offer, driver, slot, settings=desk.settings, now=now, vehicle=vehicle)
