@@ -208,7 +208,7 @@ def build_desk(settings: Settings, database: Database, clock: Clock, hint: Calla
     from slotwatch.channels.numbers import NumberRules
     from slotwatch.usecases.desk import ContactRules
 
-    contact = ContactRules(verified_only=settings.senders.verified_only)
+    contact = ContactRules(verified_only=settings.senders.verified_only, code_sms_cap=settings.caps.code_sms_cap)
     if settings.twilio.configured or settings.twilio2.configured:  # the local inbox takes every number
         contact = replace(contact, why_not_number=NumberRules(settings.numbers).why_not)
     return Desk(database, clock, settings.booking, settings.channels, hint, contact)

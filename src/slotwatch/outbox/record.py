@@ -69,5 +69,11 @@ async def record(
             delivery.address if cost is not None and verdict.state in _IS_PAID_FOR else None
             for delivery, verdict in results
         ],
+        mailed_to=[
+            delivery.suppressible
+            if delivery.is_counted_mail and provider != "inbox" and verdict.state in _IS_PAID_FOR
+            else None
+            for delivery, verdict in results
+        ],
     )
     return {row["notice_id"] for row in rows}

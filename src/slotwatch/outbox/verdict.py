@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from slotwatch.channels import Accepted, Failed, Outcome, Refused
-from slotwatch.domain.notices import PAID_CHANNELS, SAID_STOP, WAITS_FOR_QUIET, Channel, DeliveryState, KeptBack, Urgency
+from slotwatch.domain.notices import (
+    PAID_CHANNELS,
+    SAID_STOP,
+    WAITS_FOR_QUIET,
+    Channel,
+    DeliveryState,
+    KeptBack,
+    Urgency,
+)
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.settings import CapSettings, SenderSettings
 
@@ -90,6 +98,8 @@ def _why_not_here(delivery: Claimed, settings: SenderSettings) -> tuple[str, Kep
 
 def _why_not_paid(delivery: Claimed, caps: CapSettings) -> str | None:
     """Which cap is reached. What cannot wait may go on up to twice as far: it saves a slot, and a flood still ends."""
+    if delivery.is_counted_mail and delivery.paid_today.messages >= caps.mail_cap:
+        return f"this address got {delivery.paid_today.messages} mails about bookings today, which is the most"
     if delivery.channel not in PAID_CHANNELS:
         return None
     so_far, times = delivery.paid_today, 2 if delivery.rule.urgency is Urgency.NOW else 1

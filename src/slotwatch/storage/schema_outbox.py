@@ -156,7 +156,7 @@ Table(
     at_column("at"),
 )
 
-# How many paid messages an address got on one day (UTC); kept for two days.
+# How many paid messages, or mails about bookings, an address got on one day (UTC); kept for two days.
 Table(
     "recipient_day",
     metadata,

@@ -70,9 +70,13 @@ class BookingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class ContactRules:
-    """Which addresses are really sent to. `why_not_number` says in words why nothing goes to a number, or None."""
+    """Which addresses are really sent to. `why_not_number` says in words why nothing goes to a number, or None.
+
+    `code_sms_cap`: how many codes to sign in go out by SMS within 24 hours, for the whole house.
+    """
 
     verified_only: bool = False
+    code_sms_cap: int = 500
     why_not_number: Callable[[str], str | None] = lambda number: None
 
 

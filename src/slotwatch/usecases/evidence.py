@@ -72,7 +72,9 @@ async def _gather(desk: Desk, conn: Connection, driver_id: int, booking_id: int)
 
 def _verdict(booking: Booking, records: Records) -> str:
     said = verdict(booking)
-    starts = [row for row in records.notices if row["kind"] == NoticeKind.SLOT_STARTED and row["channel"] in ("email", "sms")]
+    starts = [
+        row for row in records.notices if row["kind"] == NoticeKind.SLOT_STARTED and row["channel"] in ("email", "sms")
+    ]
     by_wish = any(row["kept_back"] in (KeptBack.SWITCHED_OFF, KeptBack.SAID_STOP) for row in starts)
     if booking.end_reason is EndReason.NO_SHOW and by_wish and all(row["kept_back"] for row in starts):
         return f"{said} {_OWN_WISH}"
