@@ -10,6 +10,7 @@ from slotwatch.domain.booking import Booking
 from slotwatch.domain.errors import ContactNeeded
 from slotwatch.domain.lifecycle import EndReason, State
 from slotwatch.domain.money import PaymentStatus
+from slotwatch.domain.notices import Channel
 from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.settings import SenderSettings
 from slotwatch.usecases.contact import choose_how_told
@@ -111,7 +112,7 @@ async def test_a_cap_of_ours_is_no_wish(paying_crew: Crew, town: Town) -> None:
 
 async def test_that_the_house_switched_mail_off_is_no_wish(paying_crew: Crew, town: Town) -> None:
     booking = await _paid(paying_crew, town, town.stranger)
-    without_mail = Crew(replace(paying_crew.desk, channels=frozenset({"sms"})))
+    without_mail = Crew(replace(paying_crew.desk, channels=frozenset({Channel.SMS})))
     assert await _end(without_mail, booking) == NOT_TOLD
 
 

@@ -244,6 +244,23 @@ async def test_forms_without_proof_or_from_elsewhere_change_nothing(mira: Guest,
     assert await crew.state(booking) is State.CONFIRMED
 
 
+async def test_who_holds_a_slot_keeps_one_channel_and_who_got_round_it_reads_so_on_record(
+    mira: Guest, town: Town, crew: Crew
+) -> None:
+    await crew.never_silent()
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    await mira.open("/settings")
+    text = await mira.send("/settings/notifications", email="", sms="")
+    assert mira.status == 422 and "you hold a booking" in text
+    assert await crew.value("SELECT preferences FROM driver WHERE id = $1", town.driver.id) == {}
+    await crew.execute("UPDATE driver SET preferences = $1", {"channels": {"email": False, "sms": False}})
+    await crew.live_until(booking.timeline.expires_at)
+    assert await crew.state(booking) is State.EXPIRED
+    text = await mira.open(f"/bookings/{booking.ref}/evidence")
+    assert "You had switched these messages off" in text
+    assert text.count("not sent: you had switched these messages off") >= 2
+
+
 async def test_settings_are_those_of_the_api_and_a_new_address_counts_when_proven(
     mira: Guest, otto: Guest, town: Town, crew: Crew
 ) -> None:
