@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -217,7 +218,13 @@ def build_listener(database: Database, clock: Clock, worker: Worker, senders: Se
 
 def build_desk(settings: Settings, database: Database, clock: Clock, hint: Callable[[datetime], None]) -> Desk:
     """What the use cases work with."""
-    return Desk(database, clock, settings.booking, settings.channels, hint)
+    from slotwatch.channels.numbers import NumberRules
+    from slotwatch.usecases.desk import ContactRules
+
+    contact = ContactRules(verified_only=settings.senders.verified_only, code_sms_cap=settings.caps.code_sms_cap)
+    if settings.twilio.configured or settings.twilio2.configured:  # the local inbox takes every number
+        contact = replace(contact, why_not_number=NumberRules(settings.numbers).why_not)
+    return Desk(database, clock, settings.booking, settings.channels, hint, contact)
 
 
 def build_receivers(settings: Settings, database: Database, clock: Clock) -> Receivers | None:

@@ -196,7 +196,7 @@ async def test_terms_are_previewed_while_they_are_typed(paying_crew: Crew, town:
         complaints = listen_to(page)
         await page.goto(site.url + "/vendor/terms")
         await page.get_by_label("Grace period (minutes)").fill("12")
-        await page.locator("#preview", has_text="You have 12 minutes from the start").wait_for(timeout=10_000)
+        await page.locator("#preview", has_text="Your slot is kept for 12 minutes").wait_for(timeout=10_000)
         await page.get_by_label("Line 1, percent back").fill("20")
         await page.locator("#preview", has_text="must fall with the time left").wait_for(timeout=10_000)
         assert await page.get_by_label("Grace period (minutes)").input_value() == "12", "what was typed stays"

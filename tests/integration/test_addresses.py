@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from slotwatch.domain.errors import InvalidInput, TooManyCodes
 from slotwatch.domain.notices import Channel
 from slotwatch.storage.people import ensure_driver
 from slotwatch.usecases.addresses import prove_code, request_code
-from slotwatch.usecases.desk import Desk
+from slotwatch.usecases.desk import ContactRules, Desk
 from tests.support.crew import Crew
 
 pytestmark = pytest.mark.any_postgres
@@ -152,3 +153,14 @@ async def test_another_address_of_a_driver_is_not_proven(crew: Crew) -> None:
         await ensure_driver(conn, "mira", now=now, email="other@example.org")
     row = (await crew.rows("SELECT email_verified_at, phone_verified_at FROM driver WHERE subject = 'mira'"))[0]
     assert tuple(row) == (None, now)
+
+
+async def test_the_house_sends_so_many_codes_by_sms_within_a_day_and_mail_goes_on(crew: Crew) -> None:
+    desk = replace(crew.desk, contact=ContactRules(code_sms_cap=3))
+    for number in range(3):
+        await request_code(desk, Channel.SMS, f"+1500555001{number}", key=KEY, caller=f"192.0.2.{number}")
+    with pytest.raises(TooManyCodes, match="e-mail"):
+        await request_code(desk, Channel.SMS, "+15005550019", key=KEY, caller="192.0.2.9")
+    await request_code(desk, Channel.EMAIL, MAIL, key=KEY, caller="192.0.2.9")
+    crew.clock.advance(timedelta(hours=24))
+    await request_code(desk, Channel.SMS, "+15005550019", key=KEY, caller="192.0.2.9")

@@ -11,6 +11,7 @@ from slotwatch.config import Settings, load_settings
 from slotwatch.doctor.examine import examine
 from slotwatch.doctor.finding import Finding, Level
 from slotwatch.doctor.machine import check_clock, check_disk, check_settings, check_time_zones
+from slotwatch.doctor.messages import check_costs
 from slotwatch.domain.slot import Slot
 from slotwatch.engine.outages import Heart
 from slotwatch.storage.clock import DatabaseClock
@@ -154,6 +155,18 @@ async def test_without_any_channel_every_no_show_will_be_voided(database_url: st
     found = of(await examine(off, database_url), "channels")
     assert found.level is Level.FAIL
     assert "every no-show will be voided" in found.says
+
+
+def test_sms_to_every_country_without_a_cap_are_a_warning() -> None:
+    twilio = {
+        "SLOTWATCH_TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "SLOTWATCH_TWILIO_AUTH_TOKEN": "secret",
+        "SLOTWATCH_TWILIO_FROM": "+15005550006",
+    }
+    assert check_costs(load_settings({})) == [], "the local inbox costs nothing"
+    assert of(check_costs(load_settings(twilio)), "costs").level is Level.WARN
+    for bound in ({"SLOTWATCH_PHONE_COUNTRIES": "AT"}, {"SLOTWATCH_SPEND_CAP": "5000"}):
+        assert of(check_costs(load_settings({**twilio, **bound})), "costs").level is Level.OK
 
 
 async def test_a_mail_server_that_does_not_answer_is_told(database_url: str) -> None:

@@ -13,13 +13,15 @@ from slotwatch.domain.ids import ConnectorId
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.money import Money
 from slotwatch.domain.slot import Slot
-from slotwatch.domain.terms import Terms
+from slotwatch.domain.terms import RefundTier, Terms
 from slotwatch.domain.timeline import Timeline
 from slotwatch.locale.catalogues import language
 from slotwatch.storage.booking_views import BookingView
 from slotwatch.usecases.rotating_codes import RotatingCodes
 from slotwatch.usecases.scan import Finding, choose
 from slotwatch.web.pages.driver.map_sketch import HEIGHT, WIDTH, Spot, draw
+from slotwatch.web.pages.driver.terms_words import terms_words
+from slotwatch.web.pages.station_times import StationTimes
 from slotwatch.web.pages.vendor.terms_preview import preview_terms
 from slotwatch.web.sealed import Seals
 from tests.unit.bookings import START, a_booking
@@ -106,3 +108,16 @@ def test_terms_are_shown_by_hours_that_pass_over_a_change_of_clocks(slot_on: int
     shown = preview_terms(Terms(), language("en"), now=now, zone=ZoneInfo("Europe/Vienna"), price=Money(1250, "EUR"))
     assert "18:00" in shown.slot
     assert (shown.examples[0].when, shown.examples[0].percent) == (a_day_before, "100%")
+
+
+def test_a_refund_until_the_slot_begins_is_told_alike_in_preview_pages_and_messages() -> None:
+    now = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    terms = Terms(cancel_refund=(RefundTier(60, 100), RefundTier(0, 50)))
+    shown = preview_terms(terms, language("de"), now=now, zone=ZoneInfo("UTC"), price=Money(1250, "EUR"))
+    assert [(one.until, one.percent) for one in shown.terms.refunds] == [
+        ("until 1 hour before the slot begins", 100),
+        ("until the slot begins", 50),
+    ]
+    assert shown.terms == terms_words(terms, StationTimes(ZoneInfo("UTC"))), "the driver's pages say the same"
+    assert shown.own_tiers[-1] == "Bis zum Beginn: 50\xa0% zurück"
+    assert [one.percent for one in shown.examples] == ["100%", "50%", "0%"]

@@ -66,14 +66,15 @@ class Receipt:
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """A person wrote back, or their provider speaks for them: no more messages to this address on this channel,
-    messages again, or help. It is about no message; `reason` says in words why there are no more."""
+    messages again, or help. It is about no message; `reason` says in words why there are no more, where they
+    did not say STOP themselves."""
 
     provider: str
     channel: ChannelName
     address: str
     wants: Literal["stop", "start", "help"]
     event_id: str
-    reason: str = "the recipient said STOP"
+    reason: str | None = None  # None: they said STOP themselves
 
 
 @dataclass(frozen=True)

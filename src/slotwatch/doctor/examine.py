@@ -17,7 +17,7 @@ from slotwatch.doctor.engine import (
 )
 from slotwatch.doctor.finding import Finding, Level, fail
 from slotwatch.doctor.machine import check_clock, check_disk, check_settings, check_time_zones
-from slotwatch.doctor.messages import check_deliveries, check_links, check_providers
+from slotwatch.doctor.messages import check_costs, check_deliveries, check_links, check_providers
 from slotwatch.domain.errors import Unavailable
 from slotwatch.storage.database import CONNECTION_ERRORS, prepare_connection
 from slotwatch.storage.statements import Connection
@@ -72,6 +72,7 @@ async def without_database(settings: Settings, zones: list[str] | None = None) -
     return [
         *await check_providers(settings),
         *check_links(settings),
+        *check_costs(settings),
         *check_time_zones(zones or []),
         *check_disk(settings),
         *check_settings(os.environ),

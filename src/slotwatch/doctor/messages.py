@@ -11,7 +11,7 @@ from slotwatch.storage.statements import Connection, Statement
 from slotwatch.storage.vital_signs import Backlog, VitalSigns
 from slotwatch.wiring import build_provider
 
-__all__ = ["check_deliveries", "check_links", "check_providers"]
+__all__ = ["check_costs", "check_deliveries", "check_links", "check_providers"]
 
 _WAITS = timedelta(seconds=60)
 _WAITS_LONG = timedelta(minutes=10)
@@ -66,6 +66,16 @@ def check_links(settings: Settings) -> list[Finding]:
         says = f"Links in messages lead to {settings.notices.frontend_url}, which only this machine can reach."
         return [warn("links", says, "Set FRONTEND_URL to the address that drivers use.")]
     return [ok("links", f"Links in messages lead to {settings.notices.frontend_url}.")]
+
+
+def check_costs(settings: Settings) -> list[Finding]:
+    """Whether anything bounds what SMS may cost."""
+    if not settings.twilio.configured:
+        return []
+    if not settings.numbers.allowed and settings.caps.spend_cap is None:
+        says = "SMS go to the phones of every country, and nothing bounds what a day of them may cost."
+        return [warn("costs", says, "Set SLOTWATCH_PHONE_COUNTRIES, SLOTWATCH_SPEND_CAP or both.")]
+    return [ok("costs", "What SMS may cost is bounded by countries or by a cap.")]
 
 
 async def check_deliveries(conn: Connection, signs: VitalSigns) -> list[Finding]:

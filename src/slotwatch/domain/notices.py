@@ -13,11 +13,13 @@ __all__ = [
     "LOUDER_AFTER",
     "NOTICE_RULES",
     "PAID_CHANNELS",
+    "SAID_STOP",
     "USUAL_CHANNELS",
     "WAITS_FOR_QUIET",
     "Anchor",
     "Channel",
     "DeliveryState",
+    "KeptBack",
     "Later",
     "NoticeKind",
     "NoticeRule",
@@ -81,6 +83,18 @@ class DeliveryState(StrEnum):
     MISSED = "missed"  # its `valid_until` passed before it could be sent
     SUPPRESSED = "suppressed"  # no longer true, or the driver does not want this channel
     SET_ASIDE = "set_aside"  # we failed on it three times ourselves; an operator looks at it
+
+
+class KeptBack(StrEnum):
+    """Why a suppressed delivery had no way to the driver, where that is not our failure."""
+
+    SWITCHED_OFF = "switched_off"  # the driver's own wish: counts as told
+    SAID_STOP = "said_stop"  # likewise
+    NO_ADDRESS = "no_address"  # none that may be used: neither a wish nor a failure
+
+
+SAID_STOP = "the recipient said STOP"
+"""The reason of a suppression that is the recipient's own wish."""
 
 
 WAITS_FOR_QUIET = frozenset(

@@ -39,6 +39,10 @@ WITH clock AS MATERIALIZED (
               AND EXISTS (SELECT FROM notice AS a JOIN delivery AS e ON e.notice_id = a.id
                            WHERE a.booking_id = b.id AND a.kind = 'grace_alert' AND e.channel <> 'webhook'
                               AND e.state IN ('sent', 'delivered')))
+           OR EXISTS (  -- the driver's own wish kept it back, and nothing that they left open failed
+           SELECT FROM notice AS n JOIN delivery AS d ON d.notice_id = n.id
+            WHERE n.booking_id = b.id AND n.kind IN ('slot_started', 'grace_extended') AND d.channel IN ('email', 'sms')
+           HAVING bool_or(d.kept_back IN ('switched_off', 'said_stop')) AND bool_and(d.kept_back IS NOT NULL))
            AS so) AS told
       LEFT JOIN LATERAL (
            SELECT e.received_at, e.method FROM evidence AS e

@@ -169,6 +169,11 @@ class Claimed:
         return bool(self.facts["preferences"].get("channels", {}).get(channel.value, True))
 
     @property
+    def is_counted_mail(self) -> bool:
+        """Whether it counts towards the mails of a day: whoever books and cancels in a loop could flood an address."""
+        return self.channel is Channel.EMAIL and self.rule.is_about_booking and self.rule.urgency is not Urgency.NOW
+
+    @property
     def paid_today(self) -> PaidToday:
         """What was paid for today (UTC); what goes before it in the same claim comes on top."""
         facts, (to_address, of_vendor) = self.facts, self.before

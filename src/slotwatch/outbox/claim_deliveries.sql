@@ -75,6 +75,9 @@ SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, l.handed_over, l.t
        CASE WHEN l.channel = ANY (:paid_channels::text[]) THEN
            (SELECT t.messages FROM recipient_day AS t
              WHERE t.address = coalesce(p.phone, r.phone) AND t.day = (clock.now AT TIME ZONE 'UTC')::date)
+            WHEN l.channel = 'email' AND l.urgency > 0 AND n.booking_id IS NOT NULL THEN
+           (SELECT t.messages FROM recipient_day AS t
+             WHERE t.address = lower(p.email) AND t.day = (clock.now AT TIME ZONE 'UTC')::date)
        END AS told_today,
        CASE WHEN l.channel = ANY (:paid_channels::text[]) THEN
            (SELECT sum(t.amount)::bigint FROM spend AS t

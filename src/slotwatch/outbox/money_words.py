@@ -1,5 +1,6 @@
 """Money in words: amounts as the language writes them, and the sentence that says what was charged or comes back."""
 
+from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
 
@@ -7,11 +8,12 @@ from babel.numbers import format_currency, format_percent, get_currency_precisio
 
 from slotwatch.domain.money import Money, PaymentStatus
 from slotwatch.domain.notices import NoticeKind
+from slotwatch.domain.terms import Terms
 from slotwatch.locale.catalogues import Language
 from slotwatch.outbox.claim import Claimed
-from slotwatch.outbox.time_words import digits
+from slotwatch.outbox.time_words import digits, duration
 
-__all__ = ["amount_words", "money_sentence", "percent_words"]
+__all__ = ["amount_words", "money_sentence", "percent_words", "refund_lines"]
 
 
 @lru_cache(2048)
@@ -27,6 +29,21 @@ def amount_words(money: Money, language: Language) -> str:
 def percent_words(percent: int, language: Language) -> str:
     """`75%`."""
     return digits(str(format_percent(Decimal(percent) / 100, locale=language.locale)), language)
+
+
+def refund_lines(terms: Terms, language: Language) -> list[str]:
+    """What a cancellation gives back, one line for each step of the terms."""
+    ahead = language.gettext("Up to %(ahead)s before the slot begins: %(percent)s back")
+    to_the_end = language.gettext("Until the slot begins: %(percent)s back")
+    return [
+        (ahead if tier.until_minutes_before else to_the_end)
+        % {
+            "percent": percent_words(tier.percent, language),
+            "ahead": duration(timedelta(minutes=tier.until_minutes_before), language),
+        }
+        for tier in terms.cancel_refund
+        if tier.percent
+    ]
 
 
 def money_sentence(delivery: Claimed, language: Language) -> str:

@@ -15,7 +15,7 @@ import structlog
 from slotwatch.channels.channel import without_address
 from slotwatch.channels.receipts import Confirmation, News, Receipt, Reply
 from slotwatch.domain.errors import Unavailable
-from slotwatch.domain.notices import NOTICE_RULES, Channel
+from slotwatch.domain.notices import NOTICE_RULES, SAID_STOP, Channel
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
 from slotwatch.storage.statements import Connection, Statement, load_sql
@@ -128,7 +128,7 @@ class ReceiptBook:
             channel=reply.channel,
             wants=reply.wants,
             address=_spelled(reply),
-            reason=reply.reason,
+            reason=reply.reason or SAID_STOP,
             now=await self._clock.now(conn),
         )
 

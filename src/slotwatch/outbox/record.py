@@ -61,11 +61,18 @@ async def record(
         message_ids=[verdict.message_id for _, verdict in results],
         errors=[verdict.error for _, verdict in results],
         faults=[verdict.fault for _, verdict in results],
+        kept_back=[verdict.kept_back for _, verdict in results],
         fallbacks=[verdict.fallback for _, verdict in results],
         providers=[verdict.provider or provider for _, verdict in results],
         suppressions=[delivery.suppressible if verdict.suppress else None for delivery, verdict in results],
         paid_to=[
             delivery.address if cost is not None and verdict.state in _IS_PAID_FOR else None
+            for delivery, verdict in results
+        ],
+        mailed_to=[
+            delivery.suppressible
+            if delivery.is_counted_mail and provider != "inbox" and verdict.state in _IS_PAID_FOR
+            else None
             for delivery, verdict in results
         ],
     )

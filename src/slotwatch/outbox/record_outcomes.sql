@@ -10,8 +10,10 @@ WITH clock AS MATERIALIZED (
     SELECT * FROM unnest(
         :notice_ids::bigint[], :leases::int[], :states::text[], :next_attempts::timestamptz[], :tries::text[],
         :message_ids::text[], :errors::text[], :faults::smallint[], :fallbacks::text[], :providers::text[],
-        :suppressions::text[], :paid_to::text[]
-    ) AS o(notice_id, lease, state, next_attempt_at, try, message_id, error, fault, fallback, provider, suppress, paid_to)
+        :suppressions::text[], :paid_to::text[], :kept_back::text[],
+        :mailed_to::text[]
+    ) AS o(notice_id, lease, state, next_attempt_at, try, message_id, error, fault, fallback, provider, suppress, paid_to,
+           kept_back, mailed_to)
 ), written AS (
     UPDATE delivery AS d
        SET state = CASE WHEN d.state IN ('pending', 'unknown') THEN o.state ELSE d.state END,  -- a receipt was faster
@@ -19,6 +21,7 @@ WITH clock AS MATERIALIZED (
            attempts = d.attempts + (o.try IS NOT NULL)::int,
            faults = d.faults + o.fault,
            handed_over = NULL,
+           kept_back = o.kept_back,
            provider = coalesce(CASE WHEN o.try IS NOT NULL THEN o.provider END, d.provider),
            provider_message_id = coalesce(o.message_id, d.provider_message_id),
            error = CASE WHEN d.state IN ('pending', 'unknown') THEN o.error ELSE d.error END,
@@ -28,6 +31,7 @@ WITH clock AS MATERIALIZED (
      WHERE d.notice_id = o.notice_id AND d.channel = :channel AND d.lease = o.lease
        AND (d.state = 'pending' OR d.handed_over = o.lease)
     RETURNING d.notice_id, d.urgency, d.vendor_id, d.station_id, d.slot_starts_at, o.paid_to, d.state,
+              coalesce(o.paid_to, o.mailed_to) AS told_to,
               CASE WHEN d.state = o.state THEN o.fallback END AS fallback
 ), tried AS (
     INSERT INTO attempt (notice_id, channel, lease, outcome, provider, provider_message_id, error, at)
@@ -71,8 +75,8 @@ WITH clock AS MATERIALIZED (
         DO UPDATE SET messages = s.messages + excluded.messages, amount = s.amount + excluded.amount
 ), counted AS (
     INSERT INTO recipient_day AS r (address, day, messages)
-    SELECT paid_to, ((SELECT at FROM clock) AT TIME ZONE 'UTC')::date, count(*)
-      FROM written WHERE paid_to IS NOT NULL GROUP BY paid_to ORDER BY paid_to
+    SELECT told_to, ((SELECT at FROM clock) AT TIME ZONE 'UTC')::date, count(*)
+      FROM written WHERE told_to IS NOT NULL GROUP BY told_to ORDER BY told_to
         ON CONFLICT (address, day) DO UPDATE SET messages = r.messages + excluded.messages
 )
 SELECT notice_id FROM written

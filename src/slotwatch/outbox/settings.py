@@ -76,9 +76,11 @@ class SenderSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CapSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What paid messages cost, and how many of them are too many. Amounts are minor units of the house's currency."""
+    """What paid messages cost, and how many messages are too many. Amounts are minor units of the house's currency."""
 
     recipient_cap: int = 40  # paid messages a day to one address
+    mail_cap: int = 200  # mails about bookings a day to one address, without those that cannot wait
+    code_sms_cap: int = 500  # codes to sign in by SMS within 24 hours, for the whole house
     spend_cap: int | None = None  # a day, for a vendor that names none of its own
     sms_cost: int = 8
     whatsapp_cost: int = 8
@@ -86,6 +88,8 @@ class CapSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ENV: ClassVar[dict[str, str]] = {
         "recipient_cap": "SLOTWATCH_RECIPIENT_CAP",
+        "mail_cap": "SLOTWATCH_MAIL_CAP",
+        "code_sms_cap": "SLOTWATCH_CODE_SMS_CAP",
         "spend_cap": "SLOTWATCH_SPEND_CAP",
         "sms_cost": "SLOTWATCH_SMS_COST",
         "whatsapp_cost": "SLOTWATCH_WHATSAPP_COST",
@@ -93,8 +97,10 @@ class CapSettings(msgspec.Struct, frozen=True, kw_only=True):
     }
 
     def __post_init__(self) -> None:
-        if self.recipient_cap < 1:
-            raise ValueError("recipient_cap must be at least 1")
+        if min(self.recipient_cap, self.mail_cap) < 1:
+            raise ValueError("recipient_cap and mail_cap must be at least 1")
+        if self.code_sms_cap < 0:
+            raise ValueError("code_sms_cap must not be negative")
         if min(self.spend_cap or 0, self.sms_cost, self.whatsapp_cost, self.voice_cost) < 0:
             raise ValueError("spend_cap and costs must not be negative")
 

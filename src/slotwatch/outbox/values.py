@@ -6,7 +6,7 @@ The docstring of a value is its documentation: `templates/README.md` lists them,
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -166,16 +166,7 @@ def money(t: Telling) -> str:
 
 def refunds(t: Telling) -> list[str]:
     """What a cancellation gives back, one line for each step of the terms."""
-    sentence = t.language.gettext("Up to %(ahead)s before the slot begins: %(percent)s back")
-    return [
-        sentence
-        % {
-            "percent": money_words.percent_words(tier.percent, t.language),
-            "ahead": time_words.duration(timedelta(minutes=tier.until_minutes_before), t.language),
-        }
-        for tier in t.delivery.terms.cancel_refund
-        if tier.until_minutes_before
-    ]
+    return money_words.refund_lines(t.delivery.terms, t.language)
 
 
 def happened(t: Telling) -> list[Happening]:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from slotwatch.channels import Accepted, Failed, Outcome, Refused
-from slotwatch.domain.notices import PAID_CHANNELS, WAITS_FOR_QUIET, Channel, DeliveryState, Urgency
+from slotwatch.domain.notices import (
+    PAID_CHANNELS,
+    SAID_STOP,
+    WAITS_FOR_QUIET,
+    Channel,
+    DeliveryState,
+    KeptBack,
+    Urgency,
+)
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.settings import CapSettings, SenderSettings
 
@@ -41,6 +49,7 @@ class Verdict:
     fault: int = 0
     provider: str | None = None
     suppress: bool = False
+    kept_back: KeptBack | None = None
 
 
 def before_sending(
@@ -62,9 +71,10 @@ def before_sending(
         return Verdict(DeliveryState.SUPPRESSED, "the booking's value is too small for a phone call")
     if delivery.channel is Channel.WEBHOOK:  # the operator's own app: no driver's wish or number
         return None
-    reason = _why_not_here(delivery, settings) or _why_not_paid(delivery, caps)
+    reason, kept_back = _why_not_here(delivery, settings) or (_why_not_paid(delivery, caps), None)
     if reason is not None:
-        return Verdict(DeliveryState.SUPPRESSED, reason, fallback=_fallback(delivery, enabled))
+        fallback = _fallback(delivery, enabled)
+        return Verdict(DeliveryState.SUPPRESSED, reason, fallback=fallback, kept_back=kept_back)
     return _in_quiet_hours(delivery) if delivery.kind in WAITS_FOR_QUIET else None
 
 
@@ -72,21 +82,24 @@ def _is_true(delivery: Claimed) -> bool:
     return not delivery.rule.is_about_booking or delivery.state in delivery.rule.true_in
 
 
-def _why_not_here(delivery: Claimed, settings: SenderSettings) -> str | None:
-    """What speaks against this channel and not against another."""
-    if not delivery.is_wanted:
-        return f"the driver switched {delivery.channel} off"
+def _why_not_here(delivery: Claimed, settings: SenderSettings) -> tuple[str, KeptBack | None] | None:
+    """What speaks against this channel and not against another; and what of it is not our failure."""
     if not delivery.address:
-        return f"no address for {delivery.channel} is known"
+        return f"no address for {delivery.channel} is known", KeptBack.NO_ADDRESS
+    if not delivery.is_wanted:
+        return f"the driver switched {delivery.channel} off", KeptBack.SWITCHED_OFF
     if delivery.suppressed_for is not None:
-        return f"{delivery.channel} is no longer sent to this address: {delivery.suppressed_for}"
+        by_wish = KeptBack.SAID_STOP if delivery.suppressed_for == SAID_STOP else None
+        return f"{delivery.channel} is no longer sent to this address: {delivery.suppressed_for}", by_wish
     if settings.verified_only and not delivery.is_verified:
-        return f"the address for {delivery.channel} is not verified"
+        return f"the address for {delivery.channel} is not verified", KeptBack.NO_ADDRESS
     return None
 
 
 def _why_not_paid(delivery: Claimed, caps: CapSettings) -> str | None:
     """Which cap is reached. What cannot wait may go on up to twice as far: it saves a slot, and a flood still ends."""
+    if delivery.is_counted_mail and delivery.paid_today.messages >= caps.mail_cap:
+        return f"this address got {delivery.paid_today.messages} mails about bookings today, which is the most"
     if delivery.channel not in PAID_CHANNELS:
         return None
     so_far, times = delivery.paid_today, 2 if delivery.rule.urgency is Urgency.NOW else 1

@@ -12,7 +12,7 @@ _ATTEMPTS = Statement(
     "SELECT kind, method, valid, detail, received_at FROM evidence WHERE booking_id = :id ORDER BY received_at, id"
 )
 _NOTICES = Statement(
-    "SELECT n.id, n.kind, n.occasion, n.valid_until, n.created_at, d.channel, d.state, d.sent_at, d.error"
+    "SELECT n.id, n.kind, n.occasion, n.valid_until, n.created_at, d.channel, d.state, d.sent_at, d.error, d.kept_back"
     " FROM notice AS n LEFT JOIN delivery AS d ON d.notice_id = n.id WHERE n.booking_id = :id ORDER BY n.id, d.channel"
 )
 _TRIES = Statement(

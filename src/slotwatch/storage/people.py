@@ -4,13 +4,11 @@ Their addresses stand in this table. What is made of them stands elsewhere only 
 week in the local inbox, a day in the notice of a code, 30 days in what a provider reported and in notices to staff.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from slotwatch.domain.ids import DriverId
-from slotwatch.domain.notices import Channel
 from slotwatch.storage.statements import Connection, Statement
 
 __all__ = ["Driver", "ensure_driver", "find_driver"]
@@ -42,14 +40,6 @@ class Driver:
     email: str | None
     phone: str | None
     preferences: dict[str, Any]
-
-    def is_reachable(self, channels: Collection[Channel]) -> bool:
-        """Whether we know an address on e-mail or SMS that is on and that the driver has not switched off."""
-        addresses = {Channel.EMAIL: self.email, Channel.SMS: self.phone}
-        switches = self.preferences.get("channels", {})
-        return any(
-            address and switches.get(name.value, True) for name, address in addresses.items() if name in channels
-        )
 
 
 async def find_driver(conn: Connection, subject: str) -> Driver | None:

@@ -10,8 +10,8 @@ from slotwatch.storage.statements import Connection, Statement
 
 __all__ = ["Reach", "keep_proven_address", "load_reach", "save_preferences"]
 
-_LOAD = Statement(
-    "SELECT d.preferences, d.email, d.phone, d.email_verified_at IS NOT NULL AS email_verified,"
+_REACH = (
+    "SELECT d.id AS driver_id, d.preferences, d.email, d.phone, d.email_verified_at IS NOT NULL AS email_verified,"
     " d.phone_verified_at IS NOT NULL AS phone_verified,"
     " (SELECT count(*) FROM push_subscription AS p WHERE p.driver_id = d.id AND p.gone_at IS NULL) AS browsers,"
     " (SELECT json_object_agg(s.channel, s.reason)::jsonb FROM suppression AS s"
@@ -19,6 +19,7 @@ _LOAD = Statement(
     "      OR (s.channel IN ('sms', 'whatsapp', 'voice') AND s.address = d.phone)) AS suppressed"
     " FROM driver AS d WHERE d.subject = :subject"
 )
+_LOAD, _LOCK = Statement(_REACH), Statement(f"{_REACH} FOR UPDATE OF d")
 _SAVE = Statement(
     "INSERT INTO driver (subject, preferences, created_at)"
     " VALUES (:subject, :preferences, coalesce(:now::timestamptz, clock_timestamp()))"
@@ -40,6 +41,7 @@ _KEEP = {
 class Reach:
     """One driver's choices and addresses. `suppressed` says by channel why nothing is sent to the address any more."""
 
+    driver_id: int | None = None
     preferences: dict[str, Any] = field(default_factory=dict)
     email: str | None = None
     phone: str | None = None
@@ -49,9 +51,9 @@ class Reach:
     suppressed: Mapping[str, str] = field(default_factory=dict)
 
 
-async def load_reach(conn: Connection, subject: str) -> Reach:
-    """The driver behind a token's `sub`; empty for somebody who was never seen."""
-    row = await _LOAD.fetchrow(conn, subject=subject)
+async def load_reach(conn: Connection, subject: str, *, lock: bool = False) -> Reach:
+    """The driver behind a token's `sub`; empty for somebody who was never seen. `lock`: until the transaction ends."""
+    row = await (_LOCK if lock else _LOAD).fetchrow(conn, subject=subject)
     return Reach() if row is None else Reach(**{**row, "suppressed": row["suppressed"] or {}})
 
 

@@ -60,6 +60,7 @@ delivery = Table(
     Column("station_id", BigInteger),
     at_column("slot_starts_at", nullable=True),
     Column("handed_over", Integer),  # the lease under which a provider was given it, until the answer is on record
+    Column("kept_back", Text),  # domain/notices.py: KeptBack; of suppressed ones
     PrimaryKeyConstraint("notice_id", "channel"),
     one_of("channel", Channel),
     one_of("state", DeliveryState),
@@ -168,7 +169,7 @@ Table(
     at_column("at"),
 )
 
-# How many paid messages an address got on one day (UTC); kept for two days.
+# How many paid messages, or mails about bookings, an address got on one day (UTC); kept for two days.
 Table(
     "recipient_day",
     metadata,

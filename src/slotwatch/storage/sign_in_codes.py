@@ -27,6 +27,9 @@ _KEEP = Statement(
     "       AND created_at > clock.now - interval '1 hour') < :most_of_both"
     " AND (SELECT count(*) FROM sign_in_code WHERE caller = :caller"
     "       AND created_at > clock.now - interval '1 hour') < :most_a_caller"
+    # no more rows are read than may be; anybody may ask for codes, and each SMS costs the house
+    " AND (:channel <> 'sms' OR (SELECT count(*) FROM (SELECT FROM sign_in_code WHERE channel = 'sms'"
+    "       AND created_at > clock.now - interval '24 hours' LIMIT :most_sms) AS sms) < :most_sms)"
     " RETURNING id"
 )
 # Every live one of these codes has its try counted; when one fits, none of them can be used again.
@@ -66,9 +69,13 @@ async def keep_code(
     code_hash: str,
     caller: str,
     limits: CodeLimits,
+    most_sms: int,
     now: datetime | None,
 ) -> int | None:
-    """The new code's number, or None where address or caller had their share; inside a transaction."""
+    """The new code's number, or None where address, caller or the house (`most_sms` in 24 hours) had its share.
+
+    Inside a transaction.
+    """
     await _QUEUE.fetchrow(conn, address=f"{channel} {address}", caller=caller)
     number: int | None = await _KEEP.fetchval(
         conn,
@@ -80,6 +87,7 @@ async def keep_code(
         most_an_address=limits.most_an_address,
         most_of_both=limits.most_of_both,
         most_a_caller=limits.most_a_caller,
+        most_sms=most_sms,
         now=now,
     )
     return number

@@ -48,9 +48,14 @@ async def request_code(
             code_hash=_hash(key, channel, address, code),
             caller=_digest(key, f"caller {caller}"),
             limits=_LIMITS,
+            most_sms=desk.contact.code_sms_cap,
             now=desk.clock.fixed,
         )
         if number is None:
+            if channel is Channel.SMS:
+                raise TooManyCodes(
+                    "No code goes there by SMS now. Use the newest one, your e-mail address, or try later."
+                )
             raise TooManyCodes
         if send:
             await tell(

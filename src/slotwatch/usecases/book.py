@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from slotwatch.domain.booking import Booking
-from slotwatch.domain.errors import ContactNeeded, NotFound, TooManyBookings
+from slotwatch.domain.errors import Conflict, ContactNeeded, NotFound, TooManyBookings
 from slotwatch.domain.ids import ConnectorId, StationId, VendorId, new_booking_id
 from slotwatch.domain.lifecycle import State, Step
 from slotwatch.domain.money import Money, PaymentStatus
@@ -18,10 +18,12 @@ from slotwatch.domain.terms import Terms
 from slotwatch.domain.timeline import Timeline
 from slotwatch.storage import bookings
 from slotwatch.storage.people import Driver
+from slotwatch.storage.preferences import load_reach
 from slotwatch.storage.statements import Connection, Statement
+from slotwatch.usecases.contact import why_not_told
 from slotwatch.usecases.desk import BookingSettings, Desk, retried
 
-__all__ = ["book", "price", "vendor_terms"]
+__all__ = ["Agreed", "book", "price", "vendor_terms"]
 
 _OFFER = Statement(
     "SELECT c.id AS connector_id, c.price_per_hour, c.currency, s.id AS station_id, s.vendor_id, s.zone,"
@@ -30,7 +32,6 @@ _OFFER = Statement(
     " WHERE c.id = :connector_id AND c.removed_at IS NULL AND s.removed_at IS NULL"
     " FOR NO KEY UPDATE OF c"  # one at a time: overlapping inserts would deadlock
 )
-_LOCK_DRIVER = Statement("SELECT id FROM driver WHERE id = :id FOR UPDATE")
 
 
 @dataclass(frozen=True)
@@ -46,24 +47,47 @@ class _Offer:
     terms: Terms
 
 
-async def book(desk: Desk, driver: Driver, connector_id: int, slot: Slot, *, vehicle: str | None = None) -> Booking:
+@dataclass(frozen=True)
+class Agreed:
+    """What the driver was shown before booking."""
+
+    amount: Money
+    terms: Terms
+
+    def holds_for(self, amount: Money, terms: Terms) -> bool:
+        """Whether nothing that binds the driver is different now."""
+        return self.amount == amount and _binding(self.terms) == _binding(terms)
+
+
+async def book(
+    desk: Desk,
+    driver: Driver,
+    connector_id: int,
+    slot: Slot,
+    *,
+    vehicle: str | None = None,
+    agreed: Agreed | None = None,
+) -> Booking:
     """The new booking, `pending` or `confirmed`.
 
     Raises NotFound (no such connector), ContactNeeded (nobody forfeits untold, so we must be able to tell),
-    SlotNotBookable, TooManyBookings or SlotTaken; then nothing is stored.
+    SlotNotBookable, TooManyBookings, SlotTaken, or Conflict where price or terms are no longer those `agreed`; then
+    nothing is stored.
     """
-    if desk.channels and not driver.is_reachable(desk.channels):
-        raise ContactNeeded
 
     async def once() -> Booking:
         async with desk.database.transaction() as conn:
             now = await desk.clock.now(conn)
             offer = await _offer(conn, connector_id, desk.settings)
             slot.check_bookable(now=now, hours=offer.hours, zone=offer.zone)
-            await _LOCK_DRIVER.fetchrow(conn, id=driver.id)  # two bookings at once count each other
+            reach = await load_reach(conn, driver.subject, lock=True)  # two bookings at once count each other
+            if desk.channels and (why := why_not_told(desk, reach)) is not None:
+                raise ContactNeeded(why)
             if await bookings.count_live(conn, driver.id, now) >= desk.settings.max_live_bookings:
                 raise TooManyBookings
             booking = _booked(offer, driver, slot, settings=desk.settings, now=now, vehicle=vehicle)
+            if agreed is not None and not agreed.holds_for(booking.amount, booking.terms):
+                raise Conflict("The price or the terms have changed since you saw them, so nothing was booked.")
             await bookings.insert(conn, booking, actor=f"driver:{driver.id}", channels=desk.channels)
             return booking
 
@@ -76,6 +100,10 @@ async def book(desk: Desk, driver: Driver, connector_id: int, slot: Slot, *, veh
 def price(per_hour: Money, slot: Slot) -> Money:
     """What the slot costs, rounded down to a whole minor unit."""
     return Money(int(per_hour.amount * slot.length.total_seconds()) // 3600, per_hour.currency)
+
+
+def _binding(terms: Terms) -> tuple[object, ...]:
+    return terms.grace, terms.early_check_in, terms.cancel_refund
 
 
 def vendor_terms(stored: dict[str, Any], settings: BookingSettings) -> Terms:

@@ -18,7 +18,7 @@ from slotwatch.storage.clock import Clock
 from slotwatch.storage.database import Database
 from slotwatch.storage.statements import Connection
 
-__all__ = ["BookingSettings", "Desk", "decide", "retried"]
+__all__ = ["BookingSettings", "ContactRules", "Desk", "decide", "retried"]
 
 _TRIES = 4
 _T = TypeVar("_T")
@@ -68,6 +68,18 @@ class BookingSettings(msgspec.Struct, frozen=True, kw_only=True):
         return timedelta(minutes=self.payment_hold_minutes)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ContactRules:
+    """Which addresses are really sent to. `why_not_number` says in words why nothing goes to a number, or None.
+
+    `code_sms_cap`: how many codes to sign in go out by SMS within 24 hours, for the whole house.
+    """
+
+    verified_only: bool = False
+    code_sms_cap: int = 500
+    why_not_number: Callable[[str], str | None] = lambda number: None
+
+
 @dataclass(frozen=True)
 class Desk:
     """Passed to every use case. `hint(due_at)` tells the engine that something is due then; it may be lost."""
@@ -77,6 +89,7 @@ class Desk:
     settings: BookingSettings
     channels: frozenset[Channel]
     hint: Callable[[datetime], None]
+    contact: ContactRules = ContactRules()
 
 
 async def decide(

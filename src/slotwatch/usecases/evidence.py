@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from slotwatch.domain.booking import Booking
 from slotwatch.domain.errors import NotFound
 from slotwatch.domain.lifecycle import EndReason, State
+from slotwatch.domain.notices import KeptBack, NoticeKind
 from slotwatch.storage.booking_views import BookingView, TransitionView, fetch_view, history
 from slotwatch.storage.evidence import Records, records_of
 from slotwatch.storage.statements import Connection
@@ -25,6 +26,10 @@ _BECAUSE = {
     EndReason.PROVEN: "Your check-in came in time but was seen late, so the no-show was undone.",
     EndReason.DISPUTE_WON: "You disputed the no-show and were right.",
 }
+_OWN_WISH = (
+    "You had switched these messages off, or answered STOP, so nothing told you that the slot began:"
+    " that was your own wish, and it does not undo a no-show."
+)
 _SO_FAR = {
     State.PENDING: "The slot is held while payment is awaited.",
     State.CONFIRMED: "The slot has not begun yet.",
@@ -62,7 +67,18 @@ async def _gather(desk: Desk, conn: Connection, driver_id: int, booking_id: int)
         raise NotFound
     timeline = view.booking.timeline
     records = await records_of(conn, booking_id, timeline.check_in_opens_at, timeline.ends_at)
-    return Evidence(view, verdict(view.booking), await history(conn, booking_id), records)
+    return Evidence(view, _verdict(view.booking, records), await history(conn, booking_id), records)
+
+
+def _verdict(booking: Booking, records: Records) -> str:
+    said = verdict(booking)
+    starts = [
+        row for row in records.notices if row["kind"] == NoticeKind.SLOT_STARTED and row["channel"] in ("email", "sms")
+    ]
+    by_wish = any(row["kept_back"] in (KeptBack.SWITCHED_OFF, KeptBack.SAID_STOP) for row in starts)
+    if booking.end_reason is EndReason.NO_SHOW and by_wish and all(row["kept_back"] for row in starts):
+        return f"{said} {_OWN_WISH}"
+    return said
 
 
 def verdict(booking: Booking) -> str:

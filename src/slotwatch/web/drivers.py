@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from slotwatch.domain.errors import NotFound
 from slotwatch.storage.people import Driver, ensure_driver, find_driver
+from slotwatch.storage.preferences import load_reach
+from slotwatch.usecases.contact import check_still_told
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.api.shapes import Contact
 from slotwatch.web.contact import checked_email, checked_name, checked_phone
@@ -51,16 +53,17 @@ async def driver_who_books(request: ApiRequest, contact: Contact | None) -> Driv
     """The driver, made on first sight; a contact in the request replaces what was known, one in the token fills gaps
     and, where the token proves it, is a verified address.
 
-    Raises FieldsRefused.
+    Raises FieldsRefused, and ContactNeeded where the new contact would leave a held booking without a way to them.
     """
     desk: Desk = request.app.state.desk
     caller, given = request.user, contact or Contact()
     name = _checked("contact.name", checked_name, given.name)
     email = _checked("contact.email", checked_email, given.email)
     phone = _checked("contact.phone", checked_phone, given.phone)
-    async with desk.database.connection() as conn:
+    async with desk.database.transaction() as conn:
         now = await desk.clock.now(conn)
         known = await find_driver(conn, caller.subject)
+        before = await load_reach(conn, caller.subject, lock=True) if email or phone else None
         driver = await ensure_driver(
             conn,
             caller.subject,
@@ -71,6 +74,8 @@ async def driver_who_books(request: ApiRequest, contact: Contact | None) -> Driv
             proven_email=caller.proven_email,
             proven_phone=caller.proven_phone,
         )
+        if before is not None:
+            await check_still_told(desk, conn, caller.subject, before)
     book: DriverBook = request.app.state.drivers
     book.remember(driver)
     return driver

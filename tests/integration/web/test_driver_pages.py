@@ -79,6 +79,33 @@ async def test_a_booking_form_sent_twice_books_once(mira: Guest, otto: Guest, to
     assert otto.status == 409
 
 
+async def test_a_price_or_terms_that_changed_after_they_were_shown_book_nothing(
+    mira: Guest, town: Town, crew: Crew
+) -> None:
+    page, action = chosen(town, town.slot(starts_in=6 * HOUR)), f"/stations/{ref('ST', town.station)}/book"
+    await mira.open(page)
+    await crew.execute("UPDATE connector SET price_per_hour = 1500")
+    text = await mira.send(action)
+    assert mira.status == 409 and "nothing was booked" in text and "Price: now €15.00; it was €12.50." in text
+    await crew.execute("UPDATE vendor SET terms = $1", {"gracePeriodMinutes": 10, "cancelRefund": []})
+    text = await mira.send(action)
+    assert mira.status == 409 and "Your slot is kept for: now 10 minutes; it was 30 minutes." in text
+    assert "When you cancel, this comes back: now nothing; it was 100 % until" in text and "Price: now" not in text
+    await crew.execute("UPDATE vendor SET terms = terms || $1", {"reminderMinutes": 5})
+    assert "Confirmed" in await mira.send(action), "a reminder binds nobody"
+    assert await crew.value("SELECT amount FROM booking") == 1500
+
+
+@pytest.mark.parametrize(
+    "terms", ["", "[]", "{", '{"cancelRefund": [{"untilMinutesBefore": 1e300, "percent": 1}]}', '{"cancelRefund": 7}']
+)
+async def test_an_agreement_that_cannot_be_read_breaks_nothing(mira: Guest, town: Town, terms: str) -> None:
+    page, action = chosen(town, town.slot(starts_in=6 * HOUR)), f"/stations/{ref('ST', town.station)}/book"
+    await mira.open(page)
+    await mira.send(action, terms=terms, price="1")
+    assert mira.status in (200, 409)
+
+
 async def test_what_was_removed_cannot_be_found_or_booked(mira: Guest, town: Town, crew: Crew) -> None:
     page, action = chosen(town, town.slot(starts_in=6 * HOUR)), f"/stations/{ref('ST', town.station)}/book"
     await mira.open(page)
@@ -215,6 +242,23 @@ async def test_forms_without_proof_or_from_elsewhere_change_nothing(mira: Guest,
             assert answer.status_code == 403
     assert await crew.value("SELECT count(*) FROM evidence") == 0
     assert await crew.state(booking) is State.CONFIRMED
+
+
+async def test_who_holds_a_slot_keeps_one_channel_and_who_got_round_it_reads_so_on_record(
+    mira: Guest, town: Town, crew: Crew
+) -> None:
+    await crew.never_silent()
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    await mira.open("/settings")
+    text = await mira.send("/settings/notifications", email="", sms="")
+    assert mira.status == 422 and "you hold a booking" in text
+    assert await crew.value("SELECT preferences FROM driver WHERE id = $1", town.driver.id) == {}
+    await crew.execute("UPDATE driver SET preferences = $1", {"channels": {"email": False, "sms": False}})
+    await crew.live_until(booking.timeline.expires_at)
+    assert await crew.state(booking) is State.EXPIRED
+    text = await mira.open(f"/bookings/{booking.ref}/evidence")
+    assert "You had switched these messages off" in text
+    assert text.count("not sent: you had switched these messages off") >= 2
 
 
 async def test_settings_are_those_of_the_api_and_a_new_address_counts_when_proven(

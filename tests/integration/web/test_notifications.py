@@ -11,8 +11,8 @@ import pytest
 from slotwatch.channels import PushChannel
 from slotwatch.domain.notices import USUAL_CHANNELS, Channel
 from slotwatch.storage.clock import MovableClock
-from slotwatch.usecases.desk import Desk
-from tests.conftest import Town
+from slotwatch.usecases.desk import ContactRules, Desk
+from tests.conftest import NOON, Town
 from tests.integration.channels.rigs_http import push_settings, subscription
 from tests.integration.web.conftest import Api, bearer, client_of, make_app, running
 from tests.push_double import PushDouble, push_double
@@ -100,3 +100,29 @@ async def test_the_settings_page_says_why_a_phone_gets_nothing_any_more(
     page = await client.get("/settings")
     assert "Nothing is sent there by sms any more: they answered STOP" in page.text
     assert "settings-push.js" not in page.text, "web push is not configured"
+
+
+async def test_the_last_channel_is_not_switched_off_while_a_booking_is_held(api: Api, crew: Crew, town: Town) -> None:
+    off = {"channels": {"email": False, "sms": False}}
+    assert (await api.call("PUT", PATH, off)).status_code == 200
+    assert (await api.call("PUT", PATH, {"channels": {}})).status_code == 200
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    refused = await api.call("PUT", PATH, off)
+    assert (refused.status_code, refused.json()["code"]) == (422, "contact_needed"), refused.text
+    assert "you hold a booking" in refused.text and "switch it on" in refused.text
+    assert (await api.get(PATH)).json()["channels"]["email"] is True
+
+
+async def test_a_contact_that_is_not_proved_does_not_take_the_last_way_to_a_booking(
+    desk: Desk, town: Town, crew: Crew
+) -> None:
+    strict = replace(desk, contact=ContactRules(verified_only=True))
+    await crew.execute("UPDATE driver SET phone = NULL, email_verified_at = $2 WHERE id = $1", town.driver.id, NOON)
+    app = make_app(strict)
+    async with running(app), client_of(app) as client:
+        api = Api(client, town, crew.clock, bearer(town.driver.subject))
+        assert (await api.post("/api/users/bookings", api.slot())).status_code == 201
+        body = {**api.slot(connector=1), "contact": {"email": "elsewhere@example.org"}}
+        refused = await api.post("/api/users/bookings", body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "contact_needed"), refused.text
+    assert await crew.value("SELECT email FROM driver WHERE id = $1", town.driver.id) == "mira@example.org"

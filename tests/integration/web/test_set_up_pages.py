@@ -144,7 +144,7 @@ async def test_terms_are_saved_shown_as_a_driver_reads_them_and_follow_the_house
     owner: Somebody, crew: Crew, town: Town
 ) -> None:
     page = await owner.get("/vendor/terms")
-    assert "You have 30 minutes from the start to check in." in page and "€9.37 (75%)" in page
+    assert "Your slot is kept for 30 minutes after it begins." in page and "€9.37 (75%)" in page
     form = {
         "gracePeriodMinutes": "20",
         "earlyCheckInMinutes": "15",
@@ -153,7 +153,7 @@ async def test_terms_are_saved_shown_as_a_driver_reads_them_and_follow_the_house
         "percent-0": "80",
     }
     shown = await owner.post("/vendor/terms/preview", **form)
-    assert "You have 20 minutes from the start" in shown.text and "€10.00 (80%)" in shown.text
+    assert "Your slot is kept for 20 minutes after it begins" in shown.text and "€10.00 (80%)" in shown.text
     assert await crew.value("SELECT terms FROM vendor WHERE id = $1", town.vendor) == {}, "a preview stores nothing"
     await crew.execute("UPDATE vendor SET terms = $1", {"settleSeconds": 9})
     assert (await owner.post("/vendor/terms", **form)).status_code == 303

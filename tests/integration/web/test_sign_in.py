@@ -117,6 +117,22 @@ async def test_somebody_who_is_staff_and_driver_is_asked_which(guest: Guest, cre
     assert await crew.value("SELECT driver_id FROM session") == town.driver.id
 
 
+async def test_staff_who_want_to_book_become_drivers_beside(guest: Guest, crew: Crew, town: Town) -> None:
+    await make_staff(crew.desk.database, town.vendor, now=crew.clock.read())
+    email = await crew.value("SELECT email FROM staff")
+    for who, path in (("driver", "/settings"), ("staff", "/vendor")):
+        await guest.open("/settings")
+        assert guest.path == "/sign-in?next=/settings"
+        await sign_in(guest, crew, email, "/sign-in?next=/settings")
+        assert guest.path == "/sign-in/choose"
+        await guest.send("/sign-in/choose", who=who)
+        assert guest.path == path
+        guest.cookies.clear()
+    assert (
+        await crew.value("SELECT count(*) FROM driver WHERE email = $1 AND email_verified_at IS NOT NULL", email) == 1
+    )
+
+
 async def test_the_choice_is_open_only_to_who_proved_the_address(guest: Guest, crew: Crew, town: Town) -> None:
     await make_staff(crew.desk.database, town.vendor, now=crew.clock.read())
     await ask(guest, await crew.value("SELECT email FROM staff"))

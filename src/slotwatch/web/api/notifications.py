@@ -9,11 +9,12 @@ from litestar import Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
 from slotwatch.channels.push import PushSettings
-from slotwatch.domain.errors import NotFound
+from slotwatch.domain.errors import ContactNeeded, NotFound
 from slotwatch.domain.notices import Channel
 from slotwatch.storage.people import ensure_driver
-from slotwatch.storage.preferences import Reach, load_reach, save_preferences
+from slotwatch.storage.preferences import Reach, load_reach
 from slotwatch.usecases.browsers import forget_browser, keep_browser
+from slotwatch.usecases.contact import choose_how_told
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.api.shapes import In, Out
 from slotwatch.web.contract import ApiRequest, Operation, declared, read_body, reply
@@ -124,7 +125,12 @@ async def show_preferences(request: ApiRequest) -> Response[bytes]:
     return reply(await _seen(request))
 
 
-@put(_PATH, opt=declared(Operation("Choose how you are told", NotificationsOut, "Drivers", body=Preferences)))
+@put(
+    _PATH,
+    opt=declared(
+        Operation("Choose how you are told", NotificationsOut, "Drivers", body=Preferences, errors=(ContactNeeded,))
+    ),
+)
 async def choose_preferences(request: ApiRequest) -> Response[bytes]:
     """PUT /api/users/me/notifications."""
     wanted = await read_body(request, Preferences)
@@ -133,8 +139,7 @@ async def choose_preferences(request: ApiRequest) -> Response[bytes]:
     desk: Desk = request.app.state.desk
 
     async def work() -> Answer:
-        async with desk.database.connection() as conn:
-            await save_preferences(conn, request.user.subject, msgspec.to_builtins(chosen), now=desk.clock.fixed)
+        await choose_how_told(desk, request.user.subject, msgspec.to_builtins(chosen))
         return Answer.of(200, await _seen(request))
 
     return await once(request, work, nothing_to_recall)

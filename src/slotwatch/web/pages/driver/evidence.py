@@ -14,7 +14,7 @@ from slotwatch.domain.errors import AlreadyDisputed, NotFound, SlotwatchError
 from slotwatch.domain.ids import parse_booking_ref
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.money import Money
-from slotwatch.domain.notices import DeliveryState, NoticeKind
+from slotwatch.domain.notices import DeliveryState, KeptBack, NoticeKind
 from slotwatch.usecases.dispute import dispute
 from slotwatch.usecases.evidence import Evidence, gather_evidence
 from slotwatch.web.pages.driver.booking_words import (
@@ -36,6 +36,11 @@ from slotwatch.web.visitors import PageRequest, Visitor, go
 __all__ = ["EVIDENCE_PAGES"]
 
 _PARTS = {"engine": "the part that moves bookings", "api": "pages and check-in"}
+_KEPT_BACK = {
+    KeptBack.SWITCHED_OFF: "not sent: you had switched these messages off",
+    KeptBack.SAID_STOP: "not sent: you had answered STOP to these messages",
+    KeptBack.NO_ADDRESS: "not sent: no address that could be used",
+}
 _MONEY = {
     "captured": "You paid",
     "earned": "The vendor earned it",
@@ -121,7 +126,7 @@ def _notices(found: Evidence, times: StationTimes) -> list[dict[str, Any]]:
                 {
                     "channel": CHANNEL_WORDS.get(row["channel"], row["channel"]),
                     "state": state.value,
-                    "words": DELIVERY_WORDS[state],
+                    "words": _KEPT_BACK.get(row["kept_back"], DELIVERY_WORDS[state]),
                     "at": times.exact(row["sent_at"]) if row["sent_at"] else "",
                     "tries": [
                         _try(one, times)

@@ -9,15 +9,16 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from slotwatch.domain.booking import CheckInMethod
-from slotwatch.domain.errors import InvalidInput, NotFound, SlotTaken, SlotwatchError
+from slotwatch.domain.errors import Conflict, InvalidInput, NotFound, SlotTaken, SlotwatchError
 from slotwatch.domain.ids import parse_booking_ref, parse_ref, ref
 from slotwatch.domain.lifecycle import TRANSITIONS, Cause, EndReason, State
-from slotwatch.domain.money import PaymentStatus
+from slotwatch.domain.money import Money, PaymentStatus
 from slotwatch.domain.slot import Slot
+from slotwatch.domain.terms import Terms
 from slotwatch.storage.accounts import find_driver_by_id
 from slotwatch.storage.booking_views import BookingFilter, list_views
 from slotwatch.storage.places import Place, find_place
-from slotwatch.usecases.book import book, price
+from slotwatch.usecases.book import Agreed, book, price
 from slotwatch.usecases.cancel import cancel
 from slotwatch.usecases.check_in import CheckInAttempt, check_in
 from slotwatch.usecases.desk import Desk
@@ -27,7 +28,7 @@ from slotwatch.usecases.vendor_setup import read_terms
 from slotwatch.web.contract import Instant, in_utc, read_query
 from slotwatch.web.pages.driver.bookings import booking_page, own_view
 from slotwatch.web.pages.driver.finding import money_words
-from slotwatch.web.pages.driver.terms_words import terms_words
+from slotwatch.web.pages.driver.terms_words import changes, terms_words
 from slotwatch.web.pages.forms import Position, read_form
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.station_times import StationTimes
@@ -35,6 +36,8 @@ from slotwatch.web.problems import FieldsRefused, status_of
 from slotwatch.web.visitors import PageRequest, Visitor, go
 
 __all__ = ["MOVE_PAGES"]
+
+_LONGEST_AHEAD = 366 * 24 * 60  # minutes; what is more was never on a page of ours
 
 
 class SlotQuery(msgspec.Struct):
@@ -51,8 +54,10 @@ class SlotQuery(msgspec.Struct):
 
 
 class SlotForm(SlotQuery):
-    """As SlotQuery, and the vehicle."""
+    """As SlotQuery, the vehicle, and the price and the terms that the page showed."""
 
+    price: int | None = None
+    terms: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
     vehicle: Annotated[str, msgspec.Meta(max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
 
 
@@ -80,7 +85,8 @@ async def book_slot(request: PageRequest, station_id: FromPath[str]) -> Response
         driver = await find_driver_by_id(conn, visitor.driver_id)
     connector_id, slot = parse_ref("CN", form.connector), form.slot()
     try:
-        booking = await book(desk, driver, connector_id, slot, vehicle=form.vehicle)
+        agreed = await _agreed(desk, station_id, form)
+        booking = await book(desk, driver, connector_id, slot, vehicle=form.vehicle, agreed=agreed)
     except SlotTaken as error:
         own = await _own_booking_of(desk, visitor, connector_id, slot)
         return await _slot_page(request, station_id, form, error) if own is None else go(f"/bookings/{own}")
@@ -208,6 +214,10 @@ async def _slot_page(
     place = await _bookable(desk, station_ref, asked.connector)
     terms = await read_terms(desk, place.vendor_id)
     times = StationTimes(place.zone)
+    now = Agreed(price(place.price_per_hour, slot), terms)
+    before = (
+        await _agreed(desk, station_ref, asked) if isinstance(asked, SlotForm) and isinstance(error, Conflict) else None
+    )
     return show(
         request,
         "driver/book.html",
@@ -221,12 +231,29 @@ async def _slot_page(
         day=times.local_date(slot.starts_at),
         when=times.slot(slot.starts_at, slot.ends_at),
         zone=times.long_zone(slot.starts_at),
-        amount=money_words(price(place.price_per_hour, slot)),
+        amount=money_words(now.amount),
+        price=now.amount.amount,
+        agreed_terms=msgspec.json.encode(terms.as_dict()).decode(),
+        changes=[] if before is None else changes(before, now, times, slot),
         is_paid_here=desk.settings.payments == "local",
         hold=times.length(desk.settings.payment_hold),
         terms=terms_words(terms, times, slot),
         vehicle=getattr(asked, "vehicle", None) or "",
     )
+
+
+async def _agreed(desk: Desk, station_ref: str, form: SlotForm) -> Agreed | None:
+    """What the page showed, as it came back; None where it says nothing that can be read."""
+    place = await _bookable(desk, station_ref, form.connector)
+    if form.price is None:
+        return None
+    try:
+        terms = Terms.from_dict(msgspec.json.decode(form.terms, type=dict[str, Any]))
+    except (msgspec.DecodeError, InvalidInput, KeyError, TypeError):
+        return None
+    if any(tier.until_minutes_before > _LONGEST_AHEAD for tier in terms.cancel_refund):
+        return None
+    return Agreed(Money(form.price, place.price_per_hour.currency), terms)
 
 
 async def _bookable(desk: Desk, station_ref: str, connector_ref: str) -> Place:

@@ -11,7 +11,7 @@ from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 
 from slotwatch.channels.push import PushSettings
-from slotwatch.domain.errors import Conflict, InvalidInput, SlotwatchError, TooManyCodes
+from slotwatch.domain.errors import Conflict, ContactNeeded, InvalidInput, SlotwatchError, TooManyCodes
 from slotwatch.domain.notices import Channel
 from slotwatch.locale.catalogues import LANGUAGES, best_language, language
 from slotwatch.storage.accounts import (
@@ -22,9 +22,10 @@ from slotwatch.storage.accounts import (
     verified_at,
 )
 from slotwatch.storage.people import Driver
-from slotwatch.storage.preferences import keep_proven_address, load_reach, save_preferences
+from slotwatch.storage.preferences import keep_proven_address, load_reach
 from slotwatch.usecases.addresses import prove_code
 from slotwatch.usecases.browsers import forget_browser, keep_browser
+from slotwatch.usecases.contact import choose_how_told
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.api.notifications import (
     BrowserIn,
@@ -152,8 +153,10 @@ async def save_notifications(request: PageRequest) -> Response[Any]:
         return await _page(request, error=error)
     subject = _visitor(request).session.subject
     assert subject is not None, "a driver has one"
-    async with desk.database.connection() as conn:
-        await save_preferences(conn, subject, msgspec.to_builtins(wanted), now=desk.clock.fixed)
+    try:
+        await choose_how_told(desk, subject, msgspec.to_builtins(wanted))
+    except ContactNeeded as error:
+        return await _page(request, error=error)
     return go("/settings?done=told")
 
 

@@ -119,7 +119,7 @@ async def check_code(request: PageRequest) -> Response[Any]:
     if asked.proof is None:
         return _code_page(request, asked, has_failed=True)
     member, driver = await accounts_of(desk, ProvenAddress(asked.channel, asked.address, asked.proof))
-    if member is not None and driver is not None:
+    if member is not None and (driver is not None or _is_drivers(asked.next)):
         return await _sealed(request, "/sign-in/choose", asked)
     return await _open(request, asked, asked.proof, "driver" if member is None else "staff")
 
@@ -131,10 +131,10 @@ async def show_choice(request: PageRequest) -> Response[Any]:
     if asked is None or asked.proof is None:
         return go("/sign-in")
     proven = ProvenAddress(asked.channel, asked.address, asked.proof)
-    member, _ = await accounts_of(request.app.state.desk, proven)
+    member, driver = await accounts_of(request.app.state.desk, proven)
     if member is None:  # of the staff no longer; a look at a page signs nobody in
         return go("/sign-in")
-    return show(request, "driver/sign_in_choose.html", member=member)
+    return show(request, "driver/sign_in_choose.html", member=member, driver=driver)
 
 
 @post("/sign-in/choose", include_in_schema=False)
@@ -193,10 +193,9 @@ async def _open(request: PageRequest, asked: Asked, proof: int, who: Literal["st
     if who == "staff":
         token = await sign_in_staff(desk, proven)
         home = _home(member.role if member else None)
-    else:
-        token = await sign_in_driver(desk, proven)
-        home = _home(None)
-    return await _signed_in(request, token, asked.next or home)
+        return await _signed_in(request, token, home if _is_drivers(asked.next) else asked.next or home)
+    token = await sign_in_driver(desk, proven)
+    return await _signed_in(request, token, asked.next or _home(None))
 
 
 async def _signed_in(request: PageRequest, token: str, target: str) -> Response[Any]:
@@ -211,6 +210,11 @@ async def _signed_in(request: PageRequest, token: str, target: str) -> Response[
         _sign_in_cookie(request, "", max_age=0),
     ]
     return go(target, cookies=cookies)
+
+
+def _is_drivers(target: str) -> bool:
+    """Whether somebody was about to do what drivers do: staff may, too, and then become a driver beside."""
+    return bool(target) and not target.startswith(("/vendor", "/operator"))
 
 
 def _home(role: StaffRole | None) -> str:

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from slotwatch.domain.slot import Slot
 from slotwatch.domain.terms import Terms
 from slotwatch.domain.timeline import Timeline
+from slotwatch.outbox.money_words import amount_words
+from slotwatch.usecases.book import Agreed
 from slotwatch.web.pages.station_times import StationTimes
 
-__all__ = ["Refund", "TermsWords", "terms_words"]
+__all__ = ["Refund", "TermsWords", "changes", "terms_words"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,27 @@ def terms_words(terms: Terms, times: StationTimes, slot: Slot | None = None) -> 
         refunds=tuple(Refund(_until(tier.until_minutes_before, times, slot), tier.percent) for tier in tiers),
         last="later, nothing comes back" if tiers else "a cancelled booking is not refunded",
     )
+
+
+def changes(before: Agreed, now: Agreed, times: StationTimes, slot: Slot) -> list[str]:
+    """What the vendor changed between two looks, a sentence each."""
+    pairs = zip(_said(before, times, slot), _said(now, times, slot), strict=True)
+    return [f"{name}: now {new}; it was {old}." for (name, old), (_, new) in pairs if old != new]
+
+
+def _said(agreed: Agreed, times: StationTimes, slot: Slot) -> list[tuple[str, str]]:
+    terms = agreed.terms
+    words = terms_words(terms, times, slot)
+    back = [f"{refund.percent} % {refund.until}" for refund in words.refunds]
+    return [
+        ("Price", amount_words(agreed.amount, times.spoken)),
+        ("Your slot is kept for", times.length(terms.grace)),
+        (
+            "Check-in opens before the slot begins by",
+            times.length(terms.early_check_in) if terms.early_check_in else "nothing",
+        ),
+        ("When you cancel, this comes back", ", ".join(back) or "nothing"),
+    ]
 
 
 def _until(minutes: int, times: StationTimes, slot: Slot | None) -> str:

@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 from slotwatch.domain.money import Money
 from slotwatch.domain.terms import Terms
 from slotwatch.locale.catalogues import Language, language
-from slotwatch.outbox.money_words import amount_words, percent_words
+from slotwatch.outbox.money_words import amount_words, percent_words, refund_lines
 from slotwatch.outbox.time_words import day_time, duration
+from slotwatch.web.pages.driver.terms_words import TermsWords, terms_words
+from slotwatch.web.pages.station_times import StationTimes
 
 __all__ = ["Example", "Preview", "preview_terms"]
 
@@ -27,10 +29,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Preview:
-    """In English, with `examples` for one slot; `own_tiers` in the vendor's language, as messages say it."""
+    """In English, as on the driver's pages, with `examples` for one slot.
 
-    rules: tuple[str, ...]
-    tiers: tuple[str, ...]
+    `own_tiers` are as messages say it, in the vendor's language.
+    """
+
+    reminder: str
+    terms: TermsWords
     own_language: str
     own_tiers: tuple[str, ...]
     slot: str
@@ -43,46 +48,18 @@ def preview_terms(terms: Terms, spoken: Language, *, now: datetime, zone: ZoneIn
     evening = (now.astimezone(zone) + timedelta(days=3)).replace(hour=18, minute=0, second=0, microsecond=0)
     starts_at = evening.astimezone(UTC)  # hours before it are hours that pass, also when clocks change meanwhile
     return Preview(
-        rules=_rules(terms, _ENGLISH),
-        tiers=tuple(_tiers(terms, _ENGLISH)),
+        reminder=(
+            f"You get a reminder {duration(terms.reminder_lead, _ENGLISH)} before the slot begins."
+            if terms.reminder_lead
+            else "No reminder is sent."
+        ),
+        terms=terms_words(terms, StationTimes(zone)),
         own_language=spoken.name,
-        own_tiers=() if spoken is _ENGLISH else tuple(_tiers(terms, spoken)),
+        own_tiers=tuple(refund_lines(terms, spoken)),
         slot=day_time(starts_at, zone, _ENGLISH),
         price=amount_words(price, _ENGLISH),
         examples=tuple(_examples(terms, zone, starts_at=starts_at, price=price)),
     )
-
-
-def _rules(terms: Terms, spoken: Language) -> tuple[str, ...]:
-    early = (
-        f"Check-in opens {duration(terms.early_check_in, spoken)} before the slot begins"
-        if terms.early_check_in
-        else "Check-in opens when the slot begins"
-    )
-    remind = (
-        f"You get a reminder {duration(terms.reminder_lead, spoken)} before the slot begins."
-        if terms.reminder_lead
-        else "No reminder is sent."
-    )
-    return (
-        remind,
-        f"{early}. You have {duration(terms.grace, spoken)} from the start to check in.",
-        "Without a check-in the slot is then freed for other drivers, and a no-show is not refunded.",
-        "Whatever keeps you away that is our fault is never a no-show.",
-    )
-
-
-def _tiers(terms: Terms, spoken: Language) -> list[str]:
-    sentence = spoken.gettext("Up to %(ahead)s before the slot begins: %(percent)s back")
-    return [
-        sentence
-        % {
-            "percent": percent_words(tier.percent, spoken),
-            "ahead": duration(timedelta(minutes=tier.until_minutes_before), spoken),
-        }
-        for tier in terms.cancel_refund
-        if tier.until_minutes_before
-    ]
 
 
 def _examples(terms: Terms, zone: ZoneInfo, *, starts_at: datetime, price: Money) -> list[Example]:
