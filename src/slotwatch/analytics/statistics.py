@@ -91,15 +91,17 @@ async def read_insights(conn: Connection, scope: Scope) -> Insights:
 async def read_breakdown(conn: Connection, scope: Scope, by: GroupBy, *, with_deliveries: bool = True) -> list[Group]:
     """The numbers by station, connector, hour or the like; groups without any booking are there with zeros.
 
-    Days without a booking are left out. Raises NotFound for a station of somebody else.
+    Days without a booking are left out, and so are removed places without one. Raises NotFound for a station of somebody else.
     """
     await require_station(conn, scope)
     with_deliveries = with_deliveries and by is not GroupBy.CONNECTOR
     figures = await read_figures(conn, scope, by)
     deliveries = await read_deliveries(conn, scope, by) if with_deliveries else {}
     labels: Mapping[int, tuple[str, timedelta | None]]
-    if by in (GroupBy.STATION, GroupBy.CONNECTOR):
-        labels = dict(_places(await read_offers(conn, scope), by))
+    if by is GroupBy.STATION:
+        labels = dict(_places(await read_offers(conn, scope, stations_too={*figures, *deliveries}), by))
+    elif by is GroupBy.CONNECTOR:
+        labels = dict(_places(await read_offers(conn, scope, connectors_too=figures), by))
     else:
         labels = {key: (label, None) for key, label in _times(by, {*figures, *deliveries})}
     return [
