@@ -30,6 +30,21 @@ async def test_a_report_is_printed_and_an_unknown_vendor_is_a_sentence(
     assert (refused.status, refused.err.strip()) == (1, "There is no such vendor.")
 
 
+async def test_names_with_brackets_are_printed_as_they_are(
+    database: Database, database_url: str, town: Town, tmp_path: Path
+) -> None:
+    names = ("[/Dock] :car: [red]1", "Volt [/bold] [A]")
+    async with database.connection() as conn:
+        await conn.execute("UPDATE station SET name = $2 WHERE id = $1", town.station, names[0])
+        await conn.execute("UPDATE vendor SET name = $2 WHERE id = $1", town.vendor, names[1])
+    commands = (("report", "--vendor", ref("VN", town.vendor)), ("vendor", "list"))
+    report, vendors = [
+        await asyncio.to_thread(run, *words, data_dir=tmp_path, DATABASE_URL=database_url) for words in commands
+    ]
+    assert (report.status, vendors.status) == (0, 0)
+    assert names[0] in report.out and names[1] in report.out and names[1] in vendors.out
+
+
 @pytest.mark.parametrize(
     ("wish", "sentence"),
     [
