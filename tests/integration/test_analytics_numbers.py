@@ -154,6 +154,7 @@ def recomputed(rows: list[Row], scope: Scope) -> Figures:
     ]
     return Figures(
         by_state={state: sum(row.state is state for row in counted) for state in State},
+        begun=sum(scope.period.since < row.starts_at <= scope.period.until for row in rows),
         never_paid=sum(row.state is State.CANCELLED and not row.at(State.CONFIRMED) for row in counted),
         checked_in=sum(row.came_at is not None for row in counted),
         checked_in_during_grace=len(into_grace),

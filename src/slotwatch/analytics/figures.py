@@ -38,11 +38,13 @@ class Revenue:
 class Figures:
     """Counts of bookings, and durations on connectors cut to the period.
 
-    `never_paid` are cancelled ones whose payment never came; `held` is how long bookings kept connectors from others,
-    `used` how long a driver who checked in had one.
+    `begun` are those whose slot began in the period, without what is live besides: only these can be compared with
+    another period's. `never_paid` are cancelled ones whose payment never came; `held` is how long bookings kept
+    connectors from others, `used` how long a driver who checked in had one.
     """
 
     by_state: Mapping[State, int]
+    begun: int = 0
     never_paid: int = 0
     checked_in: int = 0
     checked_in_during_grace: int = 0
@@ -113,6 +115,7 @@ def _figures(rows: Iterable[Any]) -> Figures:
             by_state[State(row["state"])] += row["bookings"]
     return Figures(
         by_state=by_state,
+        begun=sum(row["begun"] for row in rows),
         never_paid=sum(row["never_paid"] for row in rows),
         checked_in=sum(row["checked_in"] for row in rows),
         checked_in_during_grace=sum(row["in_grace"] for row in rows),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from slotwatch.analytics.figures import Figures
 from slotwatch.analytics.scope import GroupBy, Scope
 from slotwatch.analytics.statistics import Group, Insights, Statistics, read_breakdown, read_insights
-from slotwatch.domain.lifecycle import State
+from slotwatch.domain.lifecycle import LIVE_STATES, State
 from slotwatch.storage.statements import Connection
 
 __all__ = ["TABLES", "Report", "Table", "as_csv", "read_report", "table_of"]
@@ -89,7 +89,8 @@ def _harmless(cell: Cell) -> Cell:
 
 def _summary(report: Report) -> Table:
     measures = zip(_measures(report.insights.current), _measures(report.insights.previous), strict=True)
-    rows = [(name, value, before) for (name, value), (_, before) in measures]
+    unlike = {"bookings", *(f"bookings {state}" for state in LIVE_STATES)} if report.scope.with_live else set()
+    rows = [(name, value, None if name in unlike else before) for (name, value), (_, before) in measures]
     rows.append(("let again after a no-show", report.insights.relet_after_no_show, None))
     return Table(("measure", "value", "period before"), tuple(rows))
 
@@ -97,6 +98,7 @@ def _summary(report: Report) -> Table:
 def _measures(statistics: Statistics) -> Iterator[tuple[str, Cell]]:
     figures = statistics.figures
     low, high = figures.no_shows.interval or (None, None)
+    yield "slots begun", figures.begun
     yield "bookings", figures.total
     for state in State:
         yield f"bookings {state}", figures.by_state[state]

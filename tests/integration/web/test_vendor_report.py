@@ -15,6 +15,7 @@ from slotwatch.analytics.figures import Figures
 from slotwatch.analytics.report import TABLES
 from slotwatch.analytics.scope import Scope, TimeRange
 from slotwatch.domain.ids import ref
+from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.processes.report import ReportWish, read_wish, written
 from slotwatch.storage.clock import MovableClock
@@ -110,6 +111,28 @@ def _same_counts(recount: Figures, said: dict[str, Any], told: dict[str, str]) -
     assert float(told["used hours"]) == hours["usedHours"] == recount.used.total_seconds() / 3600
     assert float(told["booked hours"]) == hours["bookedHours"] == recount.held.total_seconds() / 3600
     assert said["revenue"]["earned"] == dict(recount.revenue.earned)
+
+
+async def test_only_slots_that_began_are_compared_with_the_period_before(
+    database: Database, town: Town, week: list[Row]
+) -> None:
+    page, file, over = await look(
+        database,
+        town,
+        "/vendor/insights?period=7d",
+        "/vendor/insights/summary.csv?period=7d",
+        "/vendor/insights/summary.csv?period=custom&from=2026-03-25&to=2026-03-29",
+    )
+    scope = Scope.until_now(town.vendor, TimeRange.WEEK.length, NOW)
+    now, before = (recomputed(in_scope(week, one), one) for one in (scope, scope.previous))
+    assert now.total > now.begun > 0, "some are to come"
+    assert f"Slots begun {now.begun} before {before.begun}; {now.total} bookings" in plain(page.text)
+    told = {row["measure"]: (row["value"], row["period before"]) for row in read_csv(file.text)}
+    assert told["slots begun"] == (str(now.begun), str(before.begun))
+    assert told["bookings"] == (str(now.total), ""), "what is live has no like in a period that is over"
+    assert told["bookings confirmed"][1] == "" and told["bookings expired"][1] == str(before.by_state[State.EXPIRED])
+    both_over = {row["measure"]: (row["value"], row["period before"]) for row in read_csv(over.text)}
+    assert both_over["bookings"] == both_over["slots begun"] and both_over["bookings"][1] != ""
 
 
 async def test_every_table_is_the_same_on_page_in_file_and_from_the_command(
