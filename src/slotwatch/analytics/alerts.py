@@ -14,14 +14,20 @@ _COLUMNS = (
     " a.acknowledged_at, a.acknowledged_by, a.resolved_at FROM alert AS a LEFT JOIN station AS s ON s.id = a.station_id"
     " WHERE coalesce(a.vendor_id, 0) = coalesce(:vendor_id::bigint, 0)"
 )
-# At most 500: a house with more is told so by its metrics.
-_OPEN = Statement(f"{_COLUMNS} AND a.resolved_at IS NULL ORDER BY a.acknowledged_at IS NOT NULL, a.id DESC LIMIT 500")
+_OPEN = Statement(
+    f"{_COLUMNS} AND a.resolved_at IS NULL"
+    " AND (:after_id::bigint IS NULL OR (a.acknowledged_at IS NOT NULL, -a.id) > (:after_seen::boolean, -:after_id))"
+    " ORDER BY a.acknowledged_at IS NOT NULL, a.id DESC LIMIT :limit"
+)
 _PAST = Statement(
     f"{_COLUMNS} AND a.resolved_at IS NOT NULL"
     " AND (:before::bigint IS NULL OR a.id < :before) ORDER BY a.id DESC LIMIT :limit"
 )
 _FIND = Statement(f"{_COLUMNS} AND a.id = :id")
 _COUNT = Statement("SELECT kind, count(*) AS n FROM alert WHERE resolved_at IS NULL GROUP BY kind")
+
+MOST_OPEN = 500
+"""As many as a page shows; a house with more is told so by its metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +64,16 @@ class Alert:
         return "open" if self.acknowledged_at is None else "acknowledged"
 
 
-async def open_alerts(conn: Connection, vendor_id: int | None) -> list[Alert]:
-    """What is wrong now for that vendor, or with None for operators; what nobody acknowledged comes first."""
-    return [_alert(row) for row in await _OPEN.fetch(conn, vendor_id=vendor_id)]
+async def open_alerts(
+    conn: Connection, vendor_id: int | None, *, limit: int = MOST_OPEN, after: tuple[bool, int] | None = None
+) -> list[Alert]:
+    """What is wrong now for that vendor, or with None for operators; what nobody acknowledged comes first.
+
+    `after`: beginning after the alert of that id, and whether it was acknowledged.
+    """
+    seen, number = after or (None, None)
+    rows = await _OPEN.fetch(conn, vendor_id=vendor_id, limit=limit, after_seen=seen, after_id=number)
+    return [_alert(row) for row in rows]
 
 
 async def past_alerts(conn: Connection, vendor_id: int | None, *, limit: int, before: int | None = None) -> list[Alert]:

@@ -268,3 +268,21 @@ async def test_an_alert_is_seen_to_on_the_page_and_programs_see_the_same(
     assert (await program.get("/api/vendor/alerts")).json()["items"] == []
     (over,) = (await program.get("/api/vendor/alerts?past=true&limit=1")).json()["items"]
     assert (over["id"], over["status"]) == (alert["id"], "resolved")
+
+
+async def test_open_alerts_are_paged_what_nobody_acknowledged_first(crew: Crew, town: Town, api: Api) -> None:
+    await crew.execute(
+        "INSERT INTO alert (vendor_id, kind, subject, detail, raised_at, acknowledged_at, acknowledged_by)"
+        " SELECT $1, 'no_check_ins', n::text, '{\"bookings\": 12}', $2, CASE WHEN n % 2 = 0 THEN $2::timestamptz END,"
+        " CASE WHEN n % 2 = 0 THEN 'Ada' END FROM generate_series(1, 7) AS n",
+        *(town.vendor, crew.clock.read()),
+    )
+    program, seen, cursor = api.as_caller(bearer("p", "vendor")), [], ""
+    for items in (3, 3, 1):
+        page = (await program.get(f"/api/vendor/alerts?limit=3{cursor}")).json()
+        assert len(page["items"]) == items
+        seen += [one["subject"] for one in page["items"]]
+        cursor = f"&cursor={page['nextCursor']}"
+    assert page["nextCursor"] is None
+    assert seen == ["7", "5", "3", "1", "6", "4", "2"]
+    assert (await program.get(f"/api/vendor/alerts?past=true{cursor}x")).status_code == 422
