@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from slotwatch.domain.alerts import AlertKind, alert_text, alert_title
 from slotwatch.storage.statements import Connection, Statement
@@ -10,7 +11,7 @@ from slotwatch.storage.statements import Connection, Statement
 __all__ = ["Alert", "count_open", "find_alert", "open_alerts", "past_alerts"]
 
 _COLUMNS = (
-    "SELECT a.id, a.vendor_id, a.kind, a.subject, a.station_id, s.name AS station_name, a.detail, a.raised_at,"
+    "SELECT a.id, a.vendor_id, a.kind, a.subject, a.station_id, s.name AS station_name, s.zone, a.detail, a.raised_at,"
     " a.acknowledged_at, a.acknowledged_by, a.resolved_at FROM alert AS a LEFT JOIN station AS s ON s.id = a.station_id"
     " WHERE coalesce(a.vendor_id, 0) = coalesce(:vendor_id::bigint, 0)"
 )
@@ -32,7 +33,7 @@ MOST_OPEN = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One alert; the numbers in its text are those of when it was raised."""
+    """One alert; the numbers in its text are those of when it was raised. `zone` is its station's, if it has one."""
 
     id: int
     vendor_id: int | None
@@ -40,6 +41,7 @@ class Alert:
     subject: str
     station_id: int | None
     station_name: str | None
+    zone: ZoneInfo | None
     detail: dict[str, Any]
     raised_at: datetime
     acknowledged_at: datetime | None
@@ -94,4 +96,5 @@ async def count_open(conn: Connection) -> dict[AlertKind, int]:
 
 
 def _alert(row: Any) -> Alert:
-    return Alert(**{**row, "kind": AlertKind(row["kind"])})
+    zone = None if row["zone"] is None else ZoneInfo(row["zone"])
+    return Alert(**{**row, "kind": AlertKind(row["kind"]), "zone": zone})
