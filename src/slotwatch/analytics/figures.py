@@ -1,6 +1,6 @@
 """The numbers of a set of bookings: what was counted and added up, and the rates that follow."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from slotwatch.domain.lifecycle import FINAL_STATES, State
 from slotwatch.domain.slot import LONGEST
 from slotwatch.storage.statements import Connection, load_sql
 
-__all__ = ["NO_FIGURES", "SHOWN_STATES", "Figures", "Revenue", "read_figures"]
+__all__ = ["NO_FIGURES", "SHOWN_STATES", "Figures", "Revenue", "added_up", "read_figures"]
 
 _FIGURES = load_sql(__package__, "figures.sql")
 _FIGURES_BY = load_sql(__package__, "figures_by.sql")
@@ -83,6 +83,22 @@ class Figures:
 NO_FIGURES = Figures(by_state=dict.fromkeys(State, 0))
 
 
+def added_up(parts: Iterable[Figures]) -> Figures:
+    """The figures of bookings that are counted in parts, without their median, which cannot be added."""
+    parts = list(parts)
+    names = ("earned", "forfeited", "lost_to_no_shows", "refunded")
+    return Figures(
+        by_state={state: sum(part.by_state[state] for part in parts) for state in State},
+        begun=sum(part.begun for part in parts),
+        never_paid=sum(part.never_paid for part in parts),
+        checked_in=sum(part.checked_in for part in parts),
+        checked_in_during_grace=sum(part.checked_in_during_grace for part in parts),
+        held=sum((part.held for part in parts), _NONE),
+        used=sum((part.used for part in parts), _NONE),
+        revenue=Revenue(**{name: _together([getattr(part.revenue, name) for part in parts]) for name in names}),
+    )
+
+
 async def read_figures(conn: Connection, scope: Scope, by: GroupBy = GroupBy.ALL) -> dict[int, Figures]:
     """The figures by key: 0 for ALL, else the id, hour, weekday or day. Keys without bookings are left out."""
     wanted = {
@@ -129,6 +145,11 @@ def _figures(rows: Iterable[Any]) -> Figures:
             refunded=_added(rows, "refunded"),
         ),
     )
+
+
+def _together(amounts: Sequence[Amounts]) -> dict[str, int]:
+    currencies = sorted({currency for one in amounts for currency in one})
+    return {currency: sum(one.get(currency, 0) for one in amounts) for currency in currencies}
 
 
 def _added(rows: Iterable[Any], *columns: str) -> dict[str, int]:
