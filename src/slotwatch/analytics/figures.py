@@ -26,7 +26,7 @@ Amounts = Mapping[str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Revenue:
-    """Minor units by currency; a currency without money is left out. Formulas: docs/reference/statistics.md."""
+    """Minor units by currency; a currency without money is left out. Formulas: docs/reference/metrics.md."""
 
     earned: Amounts = field(default_factory=dict)
     forfeited: Amounts = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The read service: a vendor's numbers for the API, the pages, the command line and the metrics, so that none disagree.
 
-What each number means, with its denominator: docs/reference/statistics.md. Read several things inside one
+What each number means, with its denominator: docs/reference/metrics.md. Read several things inside one
 repeatable-read transaction, and they are of one instant.
 """
 
