@@ -92,7 +92,9 @@ def _no_show(number: int, bay: Bay, starts_at: datetime) -> Life:
 
 async def test_bookings_that_were_kept_at_a_removed_place_count_where_they_were(database: Database, town: Town) -> None:
     bays = [Bay(connector, town.station, town.vendor, "EUR") for connector in town.connectors[:2]]
-    await write_past(database.url, [_no_show(n + 1, bay, NOON - 3 * HOUR) for n, bay in enumerate(bays)], town.driver.id)
+    await write_past(
+        database.url, [_no_show(n + 1, bay, NOON - 3 * HOUR) for n, bay in enumerate(bays)], town.driver.id
+    )
     scope = Scope.until_now(town.vendor, DAY, NOON)
     async with database.connection() as conn:
         gone_at = NOON - 2 * DAY
@@ -104,10 +106,12 @@ async def test_bookings_that_were_kept_at_a_removed_place_count_where_they_were(
         told = await no_shows_by_station(conn, town.vendor, scope.period.since, NOON)
         over = await read_breakdown(conn, Scope.until_now(town.vendor, HOUR, NOON), GroupBy.STATION)
     assert total.no_shows.part == by_station[town.station].figures.no_shows.part == 2
-    assert by_station[town.station].deliveries is not None
-    assert by_station[town.station].deliveries[Channel.SMS].sent == 2
+    deliveries = by_station[town.station].deliveries
+    assert deliveries is not None and deliveries[Channel.SMS].sent == 2
     assert [by_connector[bay.connector_id].figures.no_shows.part for bay in bays] == [1, 1]
-    assert by_connector.keys() & set(town.connectors) == {bay.connector_id for bay in bays}, "without figures: not there"
+    assert by_connector.keys() & set(town.connectors) == {bay.connector_id for bay in bays}, (
+        "without figures: not there"
+    )
     assert by_station[town.station].offered == by_connector[bays[0].connector_id].offered == timedelta(0)
     assert [(row["station"], row["no_shows"]) for row in told] == [(by_station[town.station].label, 2)]
     assert town.station not in {one.key for one in over}, "nothing began there within the last hour"

@@ -169,7 +169,13 @@ async def test_many_workers_clean_once_in_five_minutes_between_them(crew: Crew) 
     """What is kept from one cleaning to the next but one would else be gone within a second."""
     one, other = crew.duties().cleaner, crew.duties().cleaner
     done = []
-    for worker, pause in ((one, SECOND), (other, 5 * MINUTE - SECOND), (other, SECOND), (one, 5 * MINUTE), (one, SECOND)):
+    for worker, pause in (
+        (one, SECOND),
+        (other, 5 * MINUTE - SECOND),
+        (other, SECOND),
+        (one, 5 * MINUTE),
+        (one, SECOND),
+    ):
         async with crew.desk.database.transaction() as conn:
             done.append(await worker.run_if_due(conn) is not None)
         crew.clock.advance(pause)

@@ -185,7 +185,9 @@ def _deliveries(report: Report) -> Table:
 
 def _deliveries_by_station(report: Report) -> Table:
     rows = tuple(
-        (group.label, *_told(*one)) for group in report.stations for one in (group.deliveries or NO_DELIVERIES).items()
+        (group.label, *_told(*one))
+        for group in report.stations
+        for one in (group.deliveries or NO_DELIVERIES).items()
         if one[1] != DeliveryFigures()
     )
     return Table(("station", *_TOLD), rows)

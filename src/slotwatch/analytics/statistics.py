@@ -107,7 +107,8 @@ async def read_insights(conn: Connection, scope: Scope) -> Insights:
 async def read_breakdown(conn: Connection, scope: Scope, by: GroupBy, *, with_deliveries: bool = True) -> list[Group]:
     """The numbers by station, connector, hour or the like; groups without any booking are there with zeros.
 
-    Days without a booking are left out, and so are removed places without one. Raises NotFound for a station of somebody else.
+    Days without a booking are left out, and so are removed places without one. Raises NotFound for a station of
+    somebody else.
     """
     await require_station(conn, scope)
     with_deliveries = with_deliveries and by is not GroupBy.CONNECTOR

@@ -19,7 +19,8 @@ __all__ = ["Decision", "Dispute", "DisputeFilter", "find_own_dispute", "list_dis
 
 _COLUMNS = (
     "SELECT d.booking_id, d.statement, d.opened_at, d.decision, d.note, d.decided_at, b.station_id, b.connector_id,"
-    " b.starts_at, b.ends_at, b.amount, b.currency, b.state, s.name AS station_name, s.zone, c.label, p.name AS driver_name"
+    " b.starts_at, b.ends_at, b.amount, b.currency, b.state, s.name AS station_name, s.zone, c.label,"
+    " p.name AS driver_name"
     " FROM dispute AS d JOIN booking AS b ON b.id = d.booking_id JOIN station AS s ON s.id = b.station_id"
     " JOIN connector AS c ON c.id = b.connector_id JOIN driver AS p ON p.id = b.driver_id"
 )

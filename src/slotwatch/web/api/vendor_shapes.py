@@ -135,7 +135,7 @@ class SlotMonitoring(Out):
 
 
 class NoShowGroup(Out):
-    """`key` is the id of a station or connector, or an hour (0 to 23) or weekday (0 is Monday) in the station's zone."""
+    """`key`: the id of a station or connector, or an hour (0 to 23) or weekday (0 is Monday) in the station's zone."""
 
     key: str
     label: str
