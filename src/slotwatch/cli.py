@@ -42,6 +42,21 @@ Language = Annotated[str, Parameter(help="Of messages: en, de, es, fr, hi or ne.
 OneChannel = Annotated[
     Literal["email", "sms", "whatsapp", "voice"] | None, Parameter(help="By this channel only: email, sms …")
 ]
+ReportTable = Literal[
+    "summary",
+    "days",
+    "hours",
+    "weekdays",
+    "hours-of-day",
+    "grace",
+    "deliveries",
+    "deliveries-by-station",
+    "stations",
+    "connectors",
+    "most-no-shows",
+    "money",
+    "money-by-group",
+]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 
@@ -259,7 +274,7 @@ def report(
     first: Annotated[date | None, Parameter(name="--from", help="First day of a custom period.")] = None,
     last: Annotated[date | None, Parameter(name="--to", help="Its last day, today unless given.")] = None,
     station: Annotated[str | None, Parameter(help="One station only, such as ST-1.")] = None,
-    table: Literal["summary", "days", "hours", "grace", "deliveries", "stations", "money"] | None = None,
+    table: Annotated[ReportTable | None, Parameter(help="One table only.")] = None,
     form: Annotated[Literal["text", "csv", "json"], Parameter(name="--format", help="For whom.")] = "text",
 ) -> None:
     """Print a vendor's numbers: those of the insights page."""

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from slotwatch.analytics.no_shows import no_shows_by_station
 from slotwatch.analytics.offered import read_offers
 from slotwatch.analytics.scope import GroupBy, Period, Scope
 from slotwatch.analytics.statistics import read_breakdown, read_insights, read_statistics
@@ -70,15 +71,7 @@ async def test_hours_are_those_on_the_stations_wall(
     async with database.connection() as conn:
         await conn.execute("UPDATE station SET zone = 'Europe/Vienna' WHERE id = $1", town.station)
     bay = Bay(town.connectors[0], town.station, town.vendor, "EUR")
-    lives = []
-    for number in range(3):
-        starts_at = first + number * HOUR
-        life = Life(number + 1, bay, starts_at, starts_at + HOUR, 100)
-        life.move(State.CONFIRMED, Cause.BOOKED, starts_at - HOUR)
-        life.move(State.GRACE, Cause.TIME, starts_at)
-        life.move(State.EXPIRED, Cause.TIME, starts_at + HOUR / 2)
-        life.deliveries.append((Channel.SMS, DeliveryState.SENT))
-        lives.append(life)
+    lives = [_no_show(number + 1, bay, first + number * HOUR) for number in range(3)]
     await write_past(database.url, lives, town.driver.id)
     scope = Scope(vendor_id=town.vendor, period=Period(first - DAY, first + DAY))
     async with database.connection() as conn:
@@ -86,6 +79,42 @@ async def test_hours_are_those_on_the_stations_wall(
     assert {group.key: group.figures.no_shows.part for group in groups if group.figures.total} == hours
     told = {group.key: group.deliveries[Channel.SMS].unknown for group in groups if group.deliveries}
     assert {hour: count for hour, count in told.items() if count} == hours
+
+
+def _no_show(number: int, bay: Bay, starts_at: datetime) -> Life:
+    life = Life(number, bay, starts_at, starts_at + HOUR, 100)
+    life.move(State.CONFIRMED, Cause.BOOKED, starts_at - HOUR)
+    life.move(State.GRACE, Cause.TIME, starts_at)
+    life.move(State.EXPIRED, Cause.TIME, starts_at + HOUR / 2)
+    life.deliveries.append((Channel.SMS, DeliveryState.SENT))
+    return life
+
+
+async def test_bookings_that_were_kept_at_a_removed_place_count_where_they_were(database: Database, town: Town) -> None:
+    bays = [Bay(connector, town.station, town.vendor, "EUR") for connector in town.connectors[:2]]
+    await write_past(
+        database.url, [_no_show(n + 1, bay, NOON - 3 * HOUR) for n, bay in enumerate(bays)], town.driver.id
+    )
+    scope = Scope.until_now(town.vendor, DAY, NOON)
+    async with database.connection() as conn:
+        gone_at = NOON - 2 * DAY
+        await conn.execute("UPDATE connector SET removed_at = $2 WHERE station_id = $1", town.station, gone_at)
+        await conn.execute("UPDATE station SET removed_at = $2 WHERE id = $1", town.station, gone_at)
+        total = (await read_statistics(conn, scope)).figures
+        by_station = {one.key: one for one in await read_breakdown(conn, scope, GroupBy.STATION)}
+        by_connector = {one.key: one for one in await read_breakdown(conn, scope, GroupBy.CONNECTOR)}
+        told = await no_shows_by_station(conn, town.vendor, scope.period.since, NOON)
+        over = await read_breakdown(conn, Scope.until_now(town.vendor, HOUR, NOON), GroupBy.STATION)
+    assert total.no_shows.part == by_station[town.station].figures.no_shows.part == 2
+    deliveries = by_station[town.station].deliveries
+    assert deliveries is not None and deliveries[Channel.SMS].sent == 2
+    assert [by_connector[bay.connector_id].figures.no_shows.part for bay in bays] == [1, 1]
+    assert by_connector.keys() & set(town.connectors) == {bay.connector_id for bay in bays}, (
+        "without figures: not there"
+    )
+    assert by_station[town.station].offered == by_connector[bays[0].connector_id].offered == timedelta(0)
+    assert [(row["station"], row["no_shows"]) for row in told] == [(by_station[town.station].label, 2)]
+    assert town.station not in {one.key for one in over}, "nothing began there within the last hour"
 
 
 async def test_a_delivery_that_was_born_too_late_names_its_slot_too(

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from statistics import median
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from slotwatch.analytics.deliveries import DeliveryFigures, read_deliveries
 from slotwatch.analytics.figures import Figures, Revenue, read_figures
 from slotwatch.analytics.scope import GroupBy, Period, Scope
-from slotwatch.analytics.statistics import read_breakdown, read_insights, read_statistics
+from slotwatch.analytics.statistics import fold, read_breakdown, read_insights, read_statistics
 from slotwatch.domain.lifecycle import FINAL_STATES, LIVE_STATES, State
 from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.storage.database import Database
@@ -154,6 +154,7 @@ def recomputed(rows: list[Row], scope: Scope) -> Figures:
     ]
     return Figures(
         by_state={state: sum(row.state is state for row in counted) for state in State},
+        begun=sum(scope.period.since < row.starts_at <= scope.period.until for row in rows),
         never_paid=sum(row.state is State.CANCELLED and not row.at(State.CONFIRMED) for row in counted),
         checked_in=sum(row.came_at is not None for row in counted),
         checked_in_during_grace=len(into_grace),
@@ -212,6 +213,19 @@ async def test_figures_are_what_the_history_says(database: Database, town: Town,
             assert asdict(figures) == asdict(wanted[key])
 
 
+@pytest.mark.parametrize("by", [GroupBy.HOUR, GroupBy.WEEKDAY])
+async def test_hours_of_the_week_put_together_are_hours_and_weekdays(
+    database: Database, town: Town, week: list[Row], by: GroupBy
+) -> None:
+    for scope in scopes(town, week):
+        async with database.connection() as conn:
+            folded = fold(await read_breakdown(conn, scope, GroupBy.HOUR_OF_WEEK), by)
+            counted = await read_breakdown(conn, scope, by)
+        assert [(one.key, one.label) for one in folded] == [(one.key, one.label) for one in counted]
+        for one, other in zip(folded, counted, strict=True):
+            assert asdict(one.figures) == asdict(replace(other.figures, median_into_grace=None))
+
+
 @pytest.mark.parametrize("by", [by for by in GroupBy if by is not GroupBy.CONNECTOR])
 async def test_deliveries_are_what_the_rows_say(database: Database, town: Town, week: list[Row], by: GroupBy) -> None:
     fields = {"delivered": ["delivered"], "unknown": ["sent", "unknown"], "refused": ["failed", "set_aside"]}
@@ -266,6 +280,9 @@ async def test_insights_hold_the_curve_the_period_before_and_what_was_let_again(
     assert sum(insights.grace_curve.values()) == insights.current.figures.checked_in_during_grace
     assert insights.relet_after_no_show == sum(_was_let_again(row, rows) for row in rows if _expired(row, scope))
     assert insights.relet_after_no_show > 0
+    for by in (GroupBy.STATION, GroupBy.CONNECTOR):
+        keys = [key_of(by)(row) for row in rows if _expired(row, scope) and _was_let_again(row, rows)]
+        assert insights.let_again[by] == {key: keys.count(key) for key in keys}
 
 
 def _expired(row: Row, scope: Scope) -> bool:

@@ -19,6 +19,7 @@ from tests.support.signed_in import driver_cookie, make_staff
 pytestmark = pytest.mark.any_postgres
 
 SECOND = timedelta(seconds=1)
+MINUTE = 60 * SECOND
 HOUR = timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -162,3 +163,20 @@ async def test_two_cleaners_at_once_do_it_once(crew: Crew) -> None:
     async with crew.desk.database.transaction() as first, crew.desk.database.transaction() as second:
         assert await cleaner.run_once(first) is not None
         assert await cleaner.run_once(second) is None
+
+
+async def test_many_workers_clean_once_in_five_minutes_between_them(crew: Crew) -> None:
+    """What is kept from one cleaning to the next but one would else be gone within a second."""
+    one, other = crew.duties().cleaner, crew.duties().cleaner
+    done = []
+    for worker, pause in (
+        (one, SECOND),
+        (other, 5 * MINUTE - SECOND),
+        (other, SECOND),
+        (one, 5 * MINUTE),
+        (one, SECOND),
+    ):
+        async with crew.desk.database.transaction() as conn:
+            done.append(await worker.run_if_due(conn) is not None)
+        crew.clock.advance(pause)
+    assert done == [True, False, True, False, True]

@@ -3,10 +3,12 @@
 import asyncio
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from slotwatch.analytics.report import TABLES
+from slotwatch.cli import ReportTable
 from slotwatch.domain.errors import SlotwatchError
 from slotwatch.domain.ids import ref
 from slotwatch.processes.report import ReportWish, read_wish
@@ -28,6 +30,25 @@ async def test_a_report_is_printed_and_an_unknown_vendor_is_a_sentence(
     assert said.status == 0
     assert "Volt" in said.out and "no-show rate" in said.out and "Harbour" in said.out
     assert (refused.status, refused.err.strip()) == (1, "There is no such vendor.")
+
+
+def test_every_table_can_be_asked_for() -> None:
+    assert get_args(ReportTable) == TABLES
+
+
+async def test_names_with_brackets_are_printed_as_they_are(
+    database: Database, database_url: str, town: Town, tmp_path: Path
+) -> None:
+    names = ("[/Dock] :car: [red]1", "Volt [/bold] [A]")
+    async with database.connection() as conn:
+        await conn.execute("UPDATE station SET name = $2 WHERE id = $1", town.station, names[0])
+        await conn.execute("UPDATE vendor SET name = $2 WHERE id = $1", town.vendor, names[1])
+    commands = (("report", "--vendor", ref("VN", town.vendor)), ("vendor", "list"))
+    report, vendors = [
+        await asyncio.to_thread(run, *words, data_dir=tmp_path, DATABASE_URL=database_url) for words in commands
+    ]
+    assert (report.status, vendors.status) == (0, 0)
+    assert names[0] in report.out and names[1] in report.out and names[1] in vendors.out
 
 
 @pytest.mark.parametrize(

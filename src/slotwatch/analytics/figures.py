@@ -1,6 +1,6 @@
 """The numbers of a set of bookings: what was counted and added up, and the rates that follow."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from slotwatch.domain.lifecycle import FINAL_STATES, State
 from slotwatch.domain.slot import LONGEST
 from slotwatch.storage.statements import Connection, load_sql
 
-__all__ = ["NO_FIGURES", "SHOWN_STATES", "Figures", "Revenue", "read_figures"]
+__all__ = ["NO_FIGURES", "SHOWN_STATES", "Figures", "Revenue", "added_up", "read_figures"]
 
 _FIGURES = load_sql(__package__, "figures.sql")
 _FIGURES_BY = load_sql(__package__, "figures_by.sql")
@@ -26,7 +26,7 @@ Amounts = Mapping[str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Revenue:
-    """Minor units by currency; a currency without money is left out. Formulas: docs/reference/statistics.md."""
+    """Minor units by currency; a currency without money is left out. Formulas: docs/reference/metrics.md."""
 
     earned: Amounts = field(default_factory=dict)
     forfeited: Amounts = field(default_factory=dict)
@@ -38,11 +38,13 @@ class Revenue:
 class Figures:
     """Counts of bookings, and durations on connectors cut to the period.
 
-    `never_paid` are cancelled ones whose payment never came; `held` is how long bookings kept connectors from others,
-    `used` how long a driver who checked in had one.
+    `begun` are those whose slot began in the period, without what is live besides: only these can be compared with
+    another period's. `never_paid` are cancelled ones whose payment never came; `held` is how long bookings kept
+    connectors from others, `used` how long a driver who checked in had one.
     """
 
     by_state: Mapping[State, int]
+    begun: int = 0
     never_paid: int = 0
     checked_in: int = 0
     checked_in_during_grace: int = 0
@@ -81,6 +83,22 @@ class Figures:
 NO_FIGURES = Figures(by_state=dict.fromkeys(State, 0))
 
 
+def added_up(parts: Iterable[Figures]) -> Figures:
+    """The figures of bookings that are counted in parts, without their median, which cannot be added."""
+    parts = list(parts)
+    names = ("earned", "forfeited", "lost_to_no_shows", "refunded")
+    return Figures(
+        by_state={state: sum(part.by_state[state] for part in parts) for state in State},
+        begun=sum(part.begun for part in parts),
+        never_paid=sum(part.never_paid for part in parts),
+        checked_in=sum(part.checked_in for part in parts),
+        checked_in_during_grace=sum(part.checked_in_during_grace for part in parts),
+        held=sum((part.held for part in parts), _NONE),
+        used=sum((part.used for part in parts), _NONE),
+        revenue=Revenue(**{name: _together([getattr(part.revenue, name) for part in parts]) for name in names}),
+    )
+
+
 async def read_figures(conn: Connection, scope: Scope, by: GroupBy = GroupBy.ALL) -> dict[int, Figures]:
     """The figures by key: 0 for ALL, else the id, hour, weekday or day. Keys without bookings are left out."""
     wanted = {
@@ -113,6 +131,7 @@ def _figures(rows: Iterable[Any]) -> Figures:
             by_state[State(row["state"])] += row["bookings"]
     return Figures(
         by_state=by_state,
+        begun=sum(row["begun"] for row in rows),
         never_paid=sum(row["never_paid"] for row in rows),
         checked_in=sum(row["checked_in"] for row in rows),
         checked_in_during_grace=sum(row["in_grace"] for row in rows),
@@ -126,6 +145,11 @@ def _figures(rows: Iterable[Any]) -> Figures:
             refunded=_added(rows, "refunded"),
         ),
     )
+
+
+def _together(amounts: Sequence[Amounts]) -> dict[str, int]:
+    currencies = sorted({currency for one in amounts for currency in one})
+    return {currency: sum(one.get(currency, 0) for one in amounts) for currency in currencies}
 
 
 def _added(rows: Iterable[Any], *columns: str) -> dict[str, int]:

@@ -7,7 +7,8 @@
 -- Ended ones that began in the period are nearly all rows. They are grouped right off the index, where PostgreSQL knows
 -- how few groups there will be and need not sort, and only what can differ for them is worked out.
 WITH ended AS (
-    SELECT state, currency, payment_status, true AS counts, count(*) AS bookings, count(checked_in_at) AS checked_in,
+    SELECT state, currency, payment_status, true AS counts, count(*) AS bookings, count(*) AS begun,
+           count(checked_in_at) AS checked_in,
            array_agg(checked_in_at - starts_at) FILTER (WHERE checked_in_at >= starts_at) AS into_grace,
            array_agg(id) FILTER (WHERE payment_status = 'partly_refunded') AS partly_refunded,
            sum(greatest(starts_at, least(:until, ends_at, coalesce(expired_at, ended_at))) - starts_at) AS held,
@@ -34,7 +35,8 @@ WITH ended AS (
 ), summed AS MATERIALIZED (
     SELECT * FROM ended
     UNION ALL
-    SELECT state, currency, payment_status, counts, count(*), count(checked_in_at),
+    SELECT state, currency, payment_status, counts, count(*), count(*) FILTER (WHERE starts_at > :since AND starts_at <= :until),
+           count(checked_in_at),
            array_agg(checked_in_at - starts_at) FILTER (WHERE checked_in_at >= starts_at),
            array_agg(id) FILTER (WHERE payment_status = 'partly_refunded'),
            sum(greatest(least(:until, ends_at, coalesce(expired_at, ended_at)) - greatest(:since, starts_at), interval '0')),
@@ -47,7 +49,7 @@ WITH ended AS (
      GROUP BY 1, 2, 3, 4
 )
 SELECT 0 AS key, state, currency,
-       CASE WHEN counts THEN bookings ELSE 0 END AS bookings,
+       CASE WHEN counts THEN bookings ELSE 0 END AS bookings, begun,
        CASE WHEN counts AND payment_status = 'not_paid' THEN bookings ELSE 0 END AS never_paid,
        CASE WHEN counts THEN checked_in ELSE 0 END AS checked_in,
        CASE WHEN counts THEN coalesce(cardinality(into_grace), 0) ELSE 0 END AS in_grace,
@@ -63,12 +65,12 @@ SELECT 0 AS key, state, currency,
  CROSS JOIN LATERAL (SELECT sum(g.amount) AS part FROM ledger AS g
                       WHERE g.booking_id = ANY (partly_refunded) AND g.entry = 'refunded') AS ledger
 UNION ALL
-SELECT 0, state, NULL, count(*), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT 0, state, NULL, count(*), 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
   FROM booking  -- to come
  WHERE vendor_id = :vendor_id AND (:station_id::bigint IS NULL OR station_id = :station_id) AND due_at IS NOT NULL
    AND :with_live AND starts_at > :until AND state IN ('pending', 'confirmed')
  GROUP BY state
 UNION ALL
-SELECT 0, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, percentile_cont(0.5) WITHIN GROUP (ORDER BY a)
+SELECT 0, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, percentile_cont(0.5) WITHIN GROUP (ORDER BY a)
   FROM summed CROSS JOIN unnest(into_grace) AS a
  WHERE counts

@@ -31,8 +31,8 @@ WITH touched AS (
                                  WHEN 'day' THEN local::date - date '1970-01-01' END::bigint
                             FROM station AS s CROSS JOIN LATERAL (SELECT starts_at AT TIME ZONE s.zone) AS at(local)
                            WHERE s.id = station_id) END AS key,
-           starts_at > :since AND starts_at <= :until
-             OR :with_live AND state IN ('pending', 'confirmed', 'grace', 'active') AS counts,
+           began,
+           began OR :with_live AND state IN ('pending', 'confirmed', 'grace', 'active') AS counts,
            state, amount, currency, payment_status,
            CASE WHEN payment_status = 'partly_refunded'
                 THEN (SELECT g.amount FROM ledger AS g WHERE g.booking_id = t.id AND g.entry = 'refunded') END AS part,
@@ -41,10 +41,11 @@ WITH touched AS (
                 THEN least(:until, ends_at, ended_at) - greatest(:since, starts_at, checked_in_at) END AS used,
            checked_in_at,
            CASE WHEN checked_in_at >= starts_at THEN checked_in_at - starts_at END AS into_grace
-      FROM touched AS t
+      FROM touched AS t CROSS JOIN LATERAL (SELECT starts_at > :since AND starts_at <= :until) AS in_period(began)
      WHERE :station_id::bigint IS NULL OR station_id = :station_id
 ), summed AS MATERIALIZED (  -- few groups, and few sums for each row: what they mean is worked out below, once a group
-    SELECT key, state, currency, payment_status, counts, count(*) AS bookings, count(checked_in_at) AS checked_in,
+    SELECT key, state, currency, payment_status, counts, count(*) AS bookings, count(*) FILTER (WHERE began) AS begun,
+           count(checked_in_at) AS checked_in,
            array_agg(into_grace) FILTER (WHERE into_grace IS NOT NULL) AS into_grace,
            sum(greatest(held, interval '0')) AS held,
            sum(greatest(used, interval '0')) AS used,
@@ -60,7 +61,7 @@ WITH touched AS (
      GROUP BY 1, 2
 )
 SELECT key, state, currency,
-       CASE WHEN counts THEN bookings ELSE 0 END AS bookings,
+       CASE WHEN counts THEN bookings ELSE 0 END AS bookings, begun,
        CASE WHEN counts AND payment_status = 'not_paid' THEN bookings ELSE 0 END AS never_paid,
        CASE WHEN counts THEN checked_in ELSE 0 END AS checked_in,
        CASE WHEN counts THEN coalesce(cardinality(into_grace), 0) ELSE 0 END AS in_grace,
@@ -74,9 +75,9 @@ SELECT key, state, currency,
        NULL::interval AS median
   FROM summed
 UNION ALL
-SELECT key, state, NULL, bookings, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM upcoming
+SELECT key, state, NULL, bookings, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM upcoming
 UNION ALL
-SELECT key, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, percentile_cont(0.5) WITHIN GROUP (ORDER BY a)
+SELECT key, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, percentile_cont(0.5) WITHIN GROUP (ORDER BY a)
   FROM summed CROSS JOIN unnest(into_grace) AS a
  WHERE counts
  GROUP BY key

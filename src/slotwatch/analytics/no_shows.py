@@ -14,7 +14,7 @@ __all__ = ["no_shows_by_station"]
 async def no_shows_by_station(
     conn: Connection, vendor_id: int, since: datetime, until: datetime
 ) -> list[Mapping[str, Any]]:
-    """Stations with no-shows, those with the most first; numbers as everywhere (docs/reference/statistics.md), as JSON.
+    """Stations with no-shows, those with the most first; numbers as everywhere (docs/reference/metrics.md), as JSON.
 
     `bookings` is what the rate counts among; `lost` the price of the slots, `kept` what the vendor keeps of it.
     """

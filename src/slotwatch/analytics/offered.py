@@ -15,8 +15,10 @@ _OFFERS = Statement(
     "SELECT s.id AS station_id, s.name, s.zone, s.opening_hours, c.id AS connector_id, c.label, c.created_at,"
     " coalesce(c.removed_at, s.removed_at) AS removed_at"
     " FROM station AS s LEFT JOIN connector AS c ON c.station_id = s.id"
+    " AND (c.removed_at IS NULL OR c.removed_at > :since OR c.id = ANY (:connector_ids::bigint[]))"
     " WHERE s.vendor_id = :vendor_id AND (:station_id::bigint IS NULL OR s.id = :station_id)"
-    " AND (s.removed_at IS NULL OR s.removed_at > :since)"
+    " AND (s.removed_at IS NULL OR s.removed_at > :since OR s.id = ANY (:station_ids::bigint[])"
+    " OR c.id = ANY (:connector_ids::bigint[]))"
     " ORDER BY s.name, s.id, c.label, c.id"
 )
 
@@ -35,11 +37,19 @@ class Offer:
         return sum((offered for _, _, offered in self.connectors), timedelta(0))
 
 
-async def read_offers(conn: Connection, scope: Scope) -> list[Offer]:
-    """The vendor's stations by name, by their opening hours as they are now."""
+async def read_offers(
+    conn: Connection, scope: Scope, *, stations_too: Iterable[int] = (), connectors_too: Iterable[int] = ()
+) -> list[Offer]:
+    """The vendor's stations by name, by their opening hours as they are now; of those that were removed before the
+    period only the ones named, where bookings were kept."""
     stations: dict[int, list[dict[str, object]]] = {}
     for row in await _OFFERS.fetch(
-        conn, vendor_id=scope.vendor_id, station_id=scope.station_id, since=scope.period.since
+        conn,
+        vendor_id=scope.vendor_id,
+        station_id=scope.station_id,
+        since=scope.period.since,
+        station_ids=list(stations_too),
+        connector_ids=list(connectors_too),
     ):
         stations.setdefault(row["station_id"], []).append(row)
     return [_offer(rows, scope.period) for rows in stations.values()]

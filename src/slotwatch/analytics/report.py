@@ -6,13 +6,15 @@ decides how they are written; None is a rate without anything to divide by.
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from slotwatch.analytics.deliveries import NO_DELIVERIES, DeliveryFigures
 from slotwatch.analytics.figures import Figures
 from slotwatch.analytics.scope import GroupBy, Scope
-from slotwatch.analytics.statistics import Group, Insights, Statistics, read_breakdown, read_insights
-from slotwatch.domain.lifecycle import State
+from slotwatch.analytics.statistics import Group, Insights, Statistics, fold, read_breakdown, read_insights
+from slotwatch.domain.lifecycle import LIVE_STATES, State
+from slotwatch.domain.notices import Channel
 from slotwatch.storage.statements import Connection
 
 __all__ = ["TABLES", "Report", "Table", "as_csv", "read_report", "table_of"]
@@ -39,10 +41,23 @@ class Report:
     days: Sequence[Group]
     hours_of_week: Sequence[Group]
     stations: Sequence[Group]
+    connectors: Sequence[Group]
 
+    @property
+    def hours_of_day(self) -> Sequence[Group]:
+        """By hour, over all weekdays."""
+        return fold(self.hours_of_week, GroupBy.HOUR)
 
-TABLES = ("summary", "days", "hours", "grace", "deliveries", "stations", "money")
-"""Every table of a report."""
+    @property
+    def weekdays(self) -> Sequence[Group]:
+        """By weekday."""
+        return fold(self.hours_of_week, GroupBy.WEEKDAY)
+
+    @property
+    def most_no_shows(self) -> Sequence[Group]:
+        """The stations with no-shows, those with the most first."""
+        with_any = [group for group in self.stations if group.figures.no_shows.part]
+        return sorted(with_any, key=lambda group: (-group.figures.no_shows.part, group.label))
 
 
 async def read_report(conn: Connection, scope: Scope) -> Report:
@@ -52,22 +67,14 @@ async def read_report(conn: Connection, scope: Scope) -> Report:
         await read_insights(conn, scope),
         await read_breakdown(conn, scope, GroupBy.DAY, with_deliveries=False),
         await read_breakdown(conn, scope, GroupBy.HOUR_OF_WEEK, with_deliveries=False),
-        await read_breakdown(conn, scope, GroupBy.STATION, with_deliveries=False),
+        await read_breakdown(conn, scope, GroupBy.STATION),
+        await read_breakdown(conn, scope, GroupBy.CONNECTOR),
     )
 
 
 def table_of(report: Report, name: str) -> Table:
     """One of TABLES. Raises KeyError for any other."""
-    makers = {
-        "summary": _summary,
-        "days": lambda one: _groups("day", one.days),
-        "hours": _hours,
-        "grace": _grace,
-        "deliveries": _deliveries,
-        "stations": lambda one: _groups("station", one.stations),
-        "money": _money,
-    }
-    return makers[name](report)
+    return _MAKERS[name](report)
 
 
 def as_csv(table: Table) -> str:
@@ -89,7 +96,8 @@ def _harmless(cell: Cell) -> Cell:
 
 def _summary(report: Report) -> Table:
     measures = zip(_measures(report.insights.current), _measures(report.insights.previous), strict=True)
-    rows = [(name, value, before) for (name, value), (_, before) in measures]
+    unlike = {"bookings", *(f"bookings {state}" for state in LIVE_STATES)} if report.scope.with_live else set()
+    rows = [(name, value, None if name in unlike else before) for (name, value), (_, before) in measures]
     rows.append(("let again after a no-show", report.insights.relet_after_no_show, None))
     return Table(("measure", "value", "period before"), tuple(rows))
 
@@ -97,6 +105,7 @@ def _summary(report: Report) -> Table:
 def _measures(statistics: Statistics) -> Iterator[tuple[str, Cell]]:
     figures = statistics.figures
     low, high = figures.no_shows.interval or (None, None)
+    yield "slots begun", figures.begun
     yield "bookings", figures.total
     for state in State:
         yield f"bookings {state}", figures.by_state[state]
@@ -114,6 +123,7 @@ def _measures(statistics: Statistics) -> Iterator[tuple[str, Cell]]:
 
 
 _COUNTED = ("no-shows", "showed up", "no-show rate", "lower bound", "upper bound")
+_MEASURED = ("bookings", *_COUNTED, "completion rate", "booked hours", "used hours")
 
 
 def _no_shows(figures: Figures) -> tuple[Cell, ...]:
@@ -121,29 +131,34 @@ def _no_shows(figures: Figures) -> tuple[Cell, ...]:
     return rate.part, rate.whole - rate.part, rate.value, *(rate.interval or (None, None))
 
 
-def _groups(what: str, groups: Sequence[Group]) -> Table:
-    rows = []
-    for group in groups:
-        offered = group.offered
-        rows.append(
-            (
-                group.label,
-                group.figures.total,
-                *_no_shows(group.figures),
-                group.figures.completion.value,
-                group.figures.held.total_seconds() / _HOUR,
-                group.figures.used.total_seconds() / _HOUR,
-                None if offered is None else offered.total_seconds() / _HOUR,
-                None if offered is None else group.figures.utilisation(offered),
-            )
-        )
-    columns = (what, "bookings", *_COUNTED, "completion rate", "booked hours", "used hours", "offered hours")
-    return Table((*columns, "utilisation"), tuple(rows))
+def _measured(figures: Figures) -> tuple[Cell, ...]:
+    hours = (figures.held.total_seconds() / _HOUR, figures.used.total_seconds() / _HOUR)
+    return figures.total, *_no_shows(figures), figures.completion.value, *hours
+
+
+def _times(what: str, groups: Sequence[Group]) -> Table:
+    return Table((what, *_MEASURED), tuple((group.label, *_measured(group.figures)) for group in groups))
 
 
 def _hours(report: Report) -> Table:
-    rows = tuple((*group.label.split(" "), *_no_shows(group.figures)) for group in report.hours_of_week)
-    return Table(("weekday", "hour", *_COUNTED), rows)
+    rows = tuple((*group.label.split(" "), *_measured(group.figures)) for group in report.hours_of_week)
+    return Table(("weekday", "hour", *_MEASURED), rows)
+
+
+def _places(report: Report, by: GroupBy, groups: Sequence[Group]) -> Table:
+    let_again = report.insights.let_again[by]
+    rows = []
+    for group in groups:
+        offered = group.offered
+        assert offered is not None, "places are on offer, if only for no time"
+        use = (offered.total_seconds() / _HOUR, group.figures.utilisation(offered))
+        rows.append((group.label, *_measured(group.figures), *use, let_again.get(group.key, 0)))
+    return Table((by.value, *_MEASURED, "offered hours", "utilisation", "let again"), tuple(rows))
+
+
+def _most(report: Report) -> Table:
+    rows = tuple((group.label, *_no_shows(group.figures)) for group in report.most_no_shows)
+    return Table(("station", *_COUNTED), rows)
 
 
 def _grace(report: Report) -> Table:
@@ -157,26 +172,76 @@ def _grace(report: Report) -> Table:
     return Table(("minute", "check-ins", "share up to then"), tuple(rows))
 
 
+_TOLD = ("channel", "sent", "delivered", "unknown", "failed", "suppressed", "rate")
+
+
+def _told(channel: Channel, told: DeliveryFigures) -> tuple[Cell, ...]:
+    return channel.value, told.sent, told.delivered, told.unknown, told.failed, told.suppressed, told.rate.value
+
+
 def _deliveries(report: Report) -> Table:
+    return Table(_TOLD, tuple(_told(*one) for one in report.insights.current.deliveries.items()))
+
+
+def _deliveries_by_station(report: Report) -> Table:
     rows = tuple(
-        (channel.value, told.sent, told.delivered, told.unknown, told.failed, told.suppressed, told.rate.value)
-        for channel, told in report.insights.current.deliveries.items()
+        (group.label, *_told(*one))
+        for group in report.stations
+        for one in (group.deliveries or NO_DELIVERIES).items()
+        if one[1] != DeliveryFigures()
     )
-    return Table(("channel", "sent", "delivered", "unknown", "failed", "suppressed", "rate"), rows)
+    return Table(("station", *_TOLD), rows)
 
 
 def _money(report: Report) -> Table:
     now, before = report.insights.current.figures.revenue, report.insights.previous.figures.revenue
     rows: list[tuple[Cell, ...]] = []
-    for name, field in (
-        ("earned", "earned"),
-        ("forfeited", "forfeited"),
-        ("lost to no-shows", "lost_to_no_shows"),
-        ("refunded", "refunded"),
-    ):
+    for name, field in _SUMS.items():
         amounts, earlier = getattr(now, field), getattr(before, field)
         rows += [
             (name, currency, amounts.get(currency, 0), earlier.get(currency, 0))
             for currency in sorted({*amounts, *earlier})
         ]
     return Table(("what", "currency", "minor units", "minor units, period before"), tuple(rows))
+
+
+def _money_by_group(report: Report) -> Table:
+    """Only groups and currencies with money."""
+    kinds = {
+        "station": report.stations,
+        "connector": report.connectors,
+        "weekday": report.weekdays,
+        "hour": report.hours_of_day,
+    }
+    rows: list[tuple[Cell, ...]] = []
+    for kind, groups in kinds.items():
+        for group in groups:
+            sums = [getattr(group.figures.revenue, field) for field in _SUMS.values()]
+            for currency in sorted({one for amounts in sums for one in amounts}):
+                rows.append((kind, group.label, currency, *(amounts.get(currency, 0) for amounts in sums)))
+    return Table(("by", "group", "currency", *_SUMS), tuple(rows))
+
+
+_SUMS = {
+    "earned": "earned",
+    "forfeited": "forfeited",
+    "lost to no-shows": "lost_to_no_shows",
+    "refunded": "refunded",
+}
+_MAKERS: dict[str, Callable[[Report], Table]] = {
+    "summary": _summary,
+    "days": lambda one: _times("day", one.days),
+    "hours": _hours,
+    "weekdays": lambda one: _times("weekday", one.weekdays),
+    "hours-of-day": lambda one: _times("hour", one.hours_of_day),
+    "grace": _grace,
+    "deliveries": _deliveries,
+    "deliveries-by-station": _deliveries_by_station,
+    "stations": lambda one: _places(one, GroupBy.STATION, one.stations),
+    "connectors": lambda one: _places(one, GroupBy.CONNECTOR, one.connectors),
+    "most-no-shows": _most,
+    "money": _money,
+    "money-by-group": _money_by_group,
+}
+TABLES = tuple(_MAKERS)
+"""Every table of a report."""

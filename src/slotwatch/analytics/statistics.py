@@ -1,22 +1,32 @@
 """The read service: a vendor's numbers for the API, the pages, the command line and the metrics, so that none disagree.
 
-What each number means, with its denominator: docs/reference/statistics.md. Read several things inside one
+What each number means, with its denominator: docs/reference/metrics.md. Read several things inside one
 repeatable-read transaction, and they are of one instant.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from slotwatch.analytics.deliveries import NO_DELIVERIES, DeliveryFigures, read_deliveries
-from slotwatch.analytics.figures import NO_FIGURES, Figures, read_figures
+from slotwatch.analytics.figures import NO_FIGURES, Figures, added_up, read_figures
 from slotwatch.analytics.offered import Offer, read_offers, total_offered
 from slotwatch.analytics.scope import GroupBy, Scope
 from slotwatch.domain.errors import NotFound
 from slotwatch.domain.notices import Channel
 from slotwatch.storage.statements import Connection, Statement, load_sql
 
-__all__ = ["Group", "Insights", "Statistics", "read_breakdown", "read_insights", "read_statistics", "require_station"]
+__all__ = [
+    "Group",
+    "Insights",
+    "Statistics",
+    "fold",
+    "read_breakdown",
+    "read_insights",
+    "read_statistics",
+    "require_station",
+]
 
 _HAS_STATION = Statement("SELECT EXISTS (SELECT FROM station WHERE id = :station_id AND vendor_id = :vendor_id)")
 _CURVE = load_sql(__package__, "grace_curve.sql")
@@ -41,12 +51,18 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Insights:
-    """The numbers of a scope beside those of the period before, check-ins by minute of grace, and slots let again."""
+    """The numbers of a scope beside those of the period before, check-ins by minute of grace, and slots let again:
+    how many of the no-shows, by station and by connector."""
 
     current: Statistics
     previous: Statistics
     grace_curve: Mapping[int, int]
-    relet_after_no_show: int
+    let_again: Mapping[GroupBy, Mapping[int, int]]
+
+    @property
+    def relet_after_no_show(self) -> int:
+        """How many of all no-shows."""
+        return sum(self.let_again[GroupBy.STATION].values())
 
 
 @dataclass(frozen=True)
@@ -84,22 +100,25 @@ async def read_insights(conn: Connection, scope: Scope) -> Insights:
         current=await _statistics(conn, scope),
         previous=await _statistics(conn, scope.previous),
         grace_curve={row["minute"]: row["check_ins"] for row in curve},
-        relet_after_no_show=await _RELET.fetchval(conn, **whose, **period),
+        let_again=_let_again(await _RELET.fetch(conn, **whose, **period)),
     )
 
 
 async def read_breakdown(conn: Connection, scope: Scope, by: GroupBy, *, with_deliveries: bool = True) -> list[Group]:
     """The numbers by station, connector, hour or the like; groups without any booking are there with zeros.
 
-    Days without a booking are left out. Raises NotFound for a station of somebody else.
+    Days without a booking are left out, and so are removed places without one. Raises NotFound for a station of
+    somebody else.
     """
     await require_station(conn, scope)
     with_deliveries = with_deliveries and by is not GroupBy.CONNECTOR
     figures = await read_figures(conn, scope, by)
     deliveries = await read_deliveries(conn, scope, by) if with_deliveries else {}
     labels: Mapping[int, tuple[str, timedelta | None]]
-    if by in (GroupBy.STATION, GroupBy.CONNECTOR):
-        labels = dict(_places(await read_offers(conn, scope), by))
+    if by is GroupBy.STATION:
+        labels = dict(_places(await read_offers(conn, scope, stations_too={*figures, *deliveries}), by))
+    elif by is GroupBy.CONNECTOR:
+        labels = dict(_places(await read_offers(conn, scope, connectors_too=figures), by))
     else:
         labels = {key: (label, None) for key, label in _times(by, {*figures, *deliveries})}
     return [
@@ -114,10 +133,27 @@ async def read_breakdown(conn: Connection, scope: Scope, by: GroupBy, *, with_de
     ]
 
 
+def fold(hours_of_week: Iterable[Group], by: GroupBy) -> list[Group]:
+    """Groups by HOUR_OF_WEEK put together by HOUR or WEEKDAY; without medians, which cannot be added."""
+    found: dict[int, list[Figures]] = {}
+    for group in hours_of_week:
+        found.setdefault(group.key % 24 if by is GroupBy.HOUR else group.key // 24, []).append(group.figures)
+    return [Group(key, label, added_up(found.get(key, ()))) for key, label in _times(by, set())]
+
+
 async def _statistics(conn: Connection, scope: Scope) -> Statistics:
     figures = await read_figures(conn, scope)
     deliveries = await read_deliveries(conn, scope)
     return Statistics(scope, figures[0], deliveries[0], total_offered(await read_offers(conn, scope)))
+
+
+def _let_again(rows: Iterable[Any]) -> dict[GroupBy, dict[int, int]]:
+    by_station: dict[int, int] = {}
+    by_connector: dict[int, int] = {}
+    for row in rows:
+        by_station[row["station_id"]] = by_station.get(row["station_id"], 0) + row["let_again"]
+        by_connector[row["connector_id"]] = row["let_again"]
+    return {GroupBy.STATION: by_station, GroupBy.CONNECTOR: by_connector}
 
 
 def _places(offers: list[Offer], by: GroupBy) -> Iterator[tuple[int, tuple[str, timedelta]]]:

@@ -91,6 +91,8 @@ class AlertRules:
             off = tuple(AlertKind(kind) for kind in stored.get("off", ()))
         except (ValueError, TypeError) as error:
             raise InvalidInput("There is no such kind of alert.") from error
+        if not set(off) <= set(VENDOR_KINDS):
+            raise InvalidInput("Only kinds of alert that a vendor can get can be switched off.")
         return cls(**values, off=off)
 
 

@@ -19,6 +19,11 @@ FORFEIT_HOLD = timedelta(hours=24)
 
 _CLEAN = load_sql(__package__, "clean.sql")
 _TRY_LOCK = Statement("SELECT pg_try_advisory_xact_lock(7215003)")
+# Claimed by age, whichever worker comes: changes of the board are kept from one cleaning to the next but one.
+_CLAIM = Statement(
+    "INSERT INTO watch_run AS w (what, at) VALUES ('clean', coalesce(:now::timestamptz, clock_timestamp()))"
+    " ON CONFLICT (what) DO UPDATE SET at = excluded.at WHERE w.at <= excluded.at - :every::interval RETURNING true"
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,13 @@ class Cleaner:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+
+    async def run_if_due(self, conn: Connection) -> CleanReport | None:
+        """As `run_once`, unless some worker did it within the last five minutes."""
+        if not await _TRY_LOCK.fetchval(conn):
+            return None
+        is_due = await _CLAIM.fetchval(conn, now=self._clock.fixed, every=CLEAN_EVERY)
+        return await self.run_once(conn) if is_due else None
 
     async def run_once(self, conn: Connection) -> CleanReport | None:
         """Clean, in the caller's transaction; None while another worker is at it."""

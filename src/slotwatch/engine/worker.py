@@ -99,9 +99,9 @@ class Worker:
         if self._is_time("audit", AUDIT_EVERY / 4):
             async with conn.transaction():
                 await duties.auditor.run_if_due(conn, now)
-        if self._is_time("clean", CLEAN_EVERY):
+        if self._is_time("clean", CLEAN_EVERY / 4):
             async with conn.transaction():
-                await duties.cleaner.run_once(conn)
+                await duties.cleaner.run_if_due(conn)
         return now
 
     def _is_time(self, duty: str, every: timedelta) -> bool:

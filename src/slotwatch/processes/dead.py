@@ -17,7 +17,7 @@ from slotwatch.storage.statements import Connection
 
 __all__ = ["run_dead", "run_discard", "run_retry"]
 
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names may hold brackets
 _COLUMNS = ("id", "booking", "kind", "state", "tries", "provider", "error")
 
 

@@ -17,7 +17,7 @@ from slotwatch.web.contact import checked_email, checked_name
 
 __all__ = ["StaffWish", "run_staff_add", "run_staff_list", "run_staff_remove", "run_vendor_add", "run_vendor_list"]
 
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names may hold brackets
 _MOST = 10_000
 
 
@@ -58,7 +58,7 @@ def run_staff_add(wish: StaffWish) -> None:
     vendor_id = None if wish.vendor is None else parse_ref("VN", wish.vendor)
     new = NewPerson(vendor_id=vendor_id, role=StaffRole(wish.role), name=name, email=email, language=wish.language)
     at_desk(lambda desk: add_person(desk, new))
-    _out.print(f"{name} may sign in with {email}: the page /sign-in sends a code there.", markup=False)
+    _out.print(f"{name} may sign in with {email}: the page /sign-in sends a code there.")
 
 
 def run_staff_list(*, json: bool) -> None:
@@ -84,7 +84,7 @@ def run_staff_remove(email: str) -> None:
         return found[0]
 
     gone = at_desk(work)
-    _out.print(f"{gone.name} is signed out everywhere and cannot sign in any more.", markup=False)
+    _out.print(f"{gone.name} is signed out everywhere and cannot sign in any more.")
 
 
 def _checked(name: str, email: str | None) -> tuple[str, str | None]:

@@ -23,7 +23,7 @@ from slotwatch.web.api.vendor_dashboard import statistics_json
 
 __all__ = ["ReportWish", "read_wish", "run_report", "written"]
 
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names may hold brackets
 _VENDOR = Statement("SELECT name FROM vendor WHERE id = :id")
 
 
@@ -104,7 +104,7 @@ def _as_json(wish: ReportWish, report: Report) -> str:
 
 def _print_words(name: str, wish: ReportWish, report: Report) -> None:
     period = report.scope.period
-    _out.print(f"{name}, {period.since:%Y-%m-%d %H:%M} to {period.until:%Y-%m-%d %H:%M} UTC", markup=False)
+    _out.print(f"{name}, {period.since:%Y-%m-%d %H:%M} to {period.until:%Y-%m-%d %H:%M} UTC")
     for title in ("summary", "stations", "money") if wish.table is None else (wish.table,):
         table = table_of(report, title)
         drawn = Drawn(*table.columns, title=title)

@@ -13,7 +13,7 @@ from slotwatch.storage import migrate
 
 __all__ = ["run_check", "run_status", "run_upgrade"]
 
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names may hold brackets
 
 
 def run_upgrade(*, json: bool) -> None:
@@ -57,6 +57,6 @@ def run_check() -> int:
             asyncio.run(migrate.upgrade(url))
             found = asyncio.run(migrate.differences(url))
     for difference in found:
-        _out.print(difference, markup=False)
+        _out.print(difference)
     _out.print("The schema differs from the declared one." if found else "The schema is as declared.")
     return 1 if found else 0

@@ -11,7 +11,7 @@ from slotwatch.usecases.desk import Desk
 
 __all__ = ["run_put_back", "run_set_aside"]
 
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names may hold brackets
 
 
 def run_set_aside(*, limit: int, json: bool) -> None:

@@ -35,7 +35,7 @@ class Welcome:
 
 def welcome(said: Welcome) -> None:
     """Print it on standard output."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # paths may hold brackets
     console.print(Panel.fit(_addresses(said), title="slotwatch is up", border_style="green"))
     if said.flow is not None:
         _print_trial(console, said, said.flow)
@@ -45,6 +45,8 @@ def welcome(said: Welcome) -> None:
 
 def _addresses(said: Welcome) -> Table:
     table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
     rows = [("start page", said.url + "/")]
     if said.flow is not None:
         rows.append(("sign in", f"{said.url}/sign-in   (as {_WHO}; the code comes to the local inbox)"))
@@ -57,7 +59,7 @@ def _addresses(said: Welcome) -> Table:
         ("SMS", _channel(said, "sms")),
     ]
     for name, value in rows:
-        table.add_row(f"[bold]{name}[/bold]", value)
+        table.add_row(name, value)
     return table
 
 
@@ -85,15 +87,15 @@ def _print_trial(console: Console, said: Welcome, flow: Flow) -> None:
     console.print("\nTry it: copy these lines into another terminal.", style="bold")
     _plain(console, f"export TOKEN={driver}")
     for explanation, command in commands(said.url, flow.town, flow.visitor_booking, said.now):
-        console.print(f"\n# {explanation}", style="green", markup=False)
+        console.print(f"\n# {explanation}", style="green")
         _plain(console, command)
-    console.print("\n# A vendor's token, good for 7 days like the driver's", style="green", markup=False)
+    console.print("\n# A vendor's token, good for 7 days like the driver's", style="green")
     _plain(console, f"export VENDOR_TOKEN={vendor}\n")
 
 
 def _plain(console: Console, line: str) -> None:
     """One line, never broken or coloured, so that it can be copied."""
-    console.print(line, markup=False, emoji=False, no_wrap=True, overflow="ignore", crop=False)
+    console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
 
 def _tokens(signer: TokenSigner, town: DemoTown) -> tuple[str, str]:

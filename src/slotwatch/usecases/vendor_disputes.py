@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from slotwatch.domain.booking import Booking
 from slotwatch.domain.errors import Conflict, InvalidInput, NotFound
@@ -18,7 +19,8 @@ __all__ = ["Decision", "Dispute", "DisputeFilter", "find_own_dispute", "list_dis
 
 _COLUMNS = (
     "SELECT d.booking_id, d.statement, d.opened_at, d.decision, d.note, d.decided_at, b.station_id, b.connector_id,"
-    " b.starts_at, b.ends_at, b.amount, b.currency, b.state, s.name AS station_name, c.label, p.name AS driver_name"
+    " b.starts_at, b.ends_at, b.amount, b.currency, b.state, s.name AS station_name, s.zone, c.label,"
+    " p.name AS driver_name"
     " FROM dispute AS d JOIN booking AS b ON b.id = d.booking_id JOIN station AS s ON s.id = b.station_id"
     " JOIN connector AS c ON c.id = b.connector_id JOIN driver AS p ON p.id = b.driver_id"
 )
@@ -52,6 +54,7 @@ class Dispute:
     state: State
     station_id: int
     station_name: str
+    zone: ZoneInfo
     connector_label: str
     starts_at: datetime
     ends_at: datetime
@@ -167,6 +170,7 @@ def _dispute(row: Any) -> Dispute:
         state=State(row["state"]),
         station_id=row["station_id"],
         station_name=row["station_name"],
+        zone=ZoneInfo(row["zone"]),
         connector_label=row["label"],
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],

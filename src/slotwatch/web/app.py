@@ -21,6 +21,7 @@ from slotwatch.web.api.stations import STATION_ROUTES
 from slotwatch.web.api.vendor import VENDOR_ROUTES
 from slotwatch.web.api.webhooks import WEBHOOK_ROUTES, Receivers
 from slotwatch.web.auth import Authenticator, Role, TokenSigner, only
+from slotwatch.web.contract import as_declared
 from slotwatch.web.drivers import DriverBook
 from slotwatch.web.headers import add_security_headers
 from slotwatch.web.health import show_health, show_ready
@@ -93,11 +94,11 @@ def create_app(
         [
             Router(
                 "/",
-                before_request=only(Role.DRIVER),
+                before_request=as_declared(only(Role.DRIVER)),
                 route_handlers=[*STATION_ROUTES, *BOOKING_ROUTES, *DISPUTE_ROUTES, *NOTIFICATION_ROUTES],
             ),
-            Router("/", before_request=only(Role.VENDOR), route_handlers=[*VENDOR_ROUTES]),
-            Router("/", before_request=only(Role.OPERATOR), route_handlers=[*OPERATOR_ROUTES]),
+            Router("/", before_request=as_declared(only(Role.VENDOR)), route_handlers=[*VENDOR_ROUTES]),
+            Router("/", before_request=as_declared(only(Role.OPERATOR)), route_handlers=[*OPERATOR_ROUTES]),
             Router("/", guards=[*GUARDS], route_handlers=[*INBOX_ROUTES] if has_inbox else []),
             *_page_routers(),
             *WEBHOOK_ROUTES,

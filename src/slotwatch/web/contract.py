@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -26,6 +26,7 @@ __all__ = [
     "Paging",
     "RowId",
     "Text",
+    "as_declared",
     "cursor_of",
     "declared",
     "field_error",
@@ -73,6 +74,30 @@ class Operation:
 def declared(operation: Operation) -> dict[str, Operation]:
     """The declaration as a handler's `opt`."""
     return {"operation": operation}
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """What an operation takes that declares no query, or no body."""
+
+
+Hook = Callable[[Request[Any, Any, Any]], Awaitable[None]]
+_WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
+
+
+def as_declared(let_in: Hook) -> Hook:
+    """A `before_request` hook: `let_in`, then a refusal of query and body where the operation declares none."""
+
+    async def look(request: Request[Any, Any, Any]) -> None:
+        await let_in(request)
+        operation: Operation | None = request.route_handler.opt.get("operation")
+        if operation is None:
+            return
+        if operation.query is None:
+            read_query(request, Nothing)
+        if operation.body is None and request.method not in _WITHOUT_BODY:
+            await read_body(request, Nothing, required=False)
+
+    return look
 
 
 class Paging(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """The driver's pages: what they say in each state, that forms do what they say once, and that nothing leaks."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -129,6 +129,16 @@ async def test_a_search_for_nothing_and_for_wildcards_says_what_to_do(mira: Gues
     assert "23" not in await mira.open("/stations?day=2999-12-31&minutes=480")
     await mira.open("/stations?lat=91&lon=0")
     assert mira.status == 422
+
+
+async def test_a_driver_west_of_utc_can_choose_the_day_that_it_still_is_there(
+    mira: Guest, town: Town, crew: Crew
+) -> None:
+    await crew.execute("UPDATE station SET zone = 'America/Los_Angeles' WHERE id = $1", town.station)
+    crew.clock.move_to(datetime(2026, 3, 3, 2, tzinfo=UTC))  # six in the evening of 2 March there
+    text = await mira.open("/stations?q=harbour&day=2026-03-02")
+    assert mira.seen is not None and 'value="2026-03-02" min="2026-03-02"' in mira.seen.text
+    assert "4 of 4 free" in text
 
 
 async def test_on_the_day_the_clocks_go_back_a_repeated_hour_names_its_zone(

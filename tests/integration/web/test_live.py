@@ -135,6 +135,19 @@ async def test_who_comes_back_is_told_what_happened_meanwhile_by_any_process(
         await stranger.next()
 
 
+async def test_who_comes_back_misses_nothing_though_workers_were_started_one_after_another(
+    feed: LiveFeed, desk: Desk, clock: MovableClock, crew: Crew, town: Town
+) -> None:
+    ready = await events_of(await feed.join(Pass(town.vendor), None)).next()
+    booking = await book(desk, town.driver, town.connectors[0], town.slot())
+    for _ in range(3):
+        async with desk.database.transaction() as conn:
+            await crew.duties().cleaner.run_if_due(conn)
+        clock.advance(timedelta(seconds=1))
+    back = events_of(await feed.join(Pass(town.vendor), ready.id))
+    assert [(await back.next()).name, (await back.next()).data["bookingIds"]] == ["ready", [booking_ref(booking.id)]]
+
+
 @pytest.mark.parametrize("mark", ["{xid}-{long_ago}", "999999999999-{now}"])
 async def test_who_was_away_too_long_or_saw_another_server_looks_at_everything(
     feed: LiveFeed, town: Town, clock: MovableClock, mark: str

@@ -1,5 +1,6 @@
 """Bad requests over HTTP: each is refused with its code, and nothing is stored."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from slotwatch.storage.database import Database
 from slotwatch.storage.migrate import SchemaMismatch
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.problems import as_slotwatch_error, problem, status_of
-from tests.integration.web.conftest import Api, client_of, make_app, running
+from tests.integration.web.conftest import Api, bearer, client_of, make_app, running
 
 ReadProblem = Callable[[httpx.Response], tuple[int, str]]
 Change = Callable[[dict[str, Any]], object]
@@ -176,6 +177,29 @@ async def test_a_parameter_that_makes_no_sense_is_named(
             answer = await api.get(path)
             assert problem_of(answer) == (422, "invalid_input")
             assert answer.json()["errors"][0]["path"] == parameter
+
+
+async def test_what_no_call_declares_is_refused_by_every_call(
+    api: Api, problem_of: ReadProblem, subtests: pytest.Subtests
+) -> None:
+    asked = 0
+    for path, methods in (await api.get("/openapi.json")).json()["paths"].items():
+        if not path.startswith("/api/") or path.startswith("/api/webhooks"):
+            continue
+        role = next((one for one in ("vendor", "operator") if path.startswith(f"/api/{one}/")), "driver")
+        caller = api.as_caller(bearer("p", role))
+        address = re.sub(r"\{.*?\}", "BK-0", path)
+        for method, operation in methods.items():
+            with subtests.test(f"{method} {path}"):
+                if method == "get" or "requestBody" not in operation:
+                    if method == "get":
+                        answer = await caller.get(f"{address}?surprise=1")
+                    else:
+                        answer = await caller.call(method.upper(), address, {"surprise": 1})
+                    assert problem_of(answer) == (422, "invalid_input")
+                    assert answer.json()["errors"][0]["path"] == "surprise"
+                    asked += 1
+    assert asked > 20
 
 
 async def test_an_address_that_does_not_exist_is_absent(api: Api, problem_of: ReadProblem) -> None:

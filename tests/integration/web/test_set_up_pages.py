@@ -1,6 +1,7 @@
 """A vendor sets up stations, terms and staff on the pages, and answers disputes; without scripts."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -233,6 +234,10 @@ async def test_a_dispute_is_answered_beside_the_evidence_and_both_are_told(
     page = await owner.get(f"/vendor/disputes/{booking.ref}")
     for words in ("The gate was shut.\n&lt;script&gt;", "slot started", "freed as a no-show", "13:30:05 UTC"):
         assert words in page
+    await crew.execute("UPDATE station SET zone = 'Asia/Kathmandu' WHERE id = $1", town.station)
+    there = (await crew.value("SELECT opened_at FROM dispute")).astimezone(ZoneInfo("Asia/Kathmandu"))
+    listed = await owner.get("/vendor/disputes")
+    assert f"opened {there.day} {there:%b %Y}, {there:%H:%M} " in listed and " UTC" not in listed
     path = f"/vendor/disputes/{booking.ref}"
     assert (await owner.post(path, decision="uphold", note="")).status_code == 422, "a reason is owed"
     assert (await owner.post(path, decision="perhaps", note="x")).status_code == 422
@@ -253,9 +258,13 @@ async def test_an_alert_is_seen_to_on_the_page_and_programs_see_the_same(
     owner: Somebody, crew: Crew, town: Town, api: Api
 ) -> None:
     assert "Nothing is wrong." in await owner.get("/vendor/alerts")
+    await crew.execute("UPDATE station SET zone = 'Asia/Kathmandu' WHERE id = $1", town.station)
     await past(crew, town, missed=8)
     await look(crew)
-    assert "Nobody checks in at Harbour" in await owner.get("/vendor/alerts")
+    page = await owner.get("/vendor/alerts")
+    there = crew.clock.read().astimezone(ZoneInfo("Asia/Kathmandu"))
+    assert "Nobody checks in at Harbour" in page
+    assert f"since {there.day} {there:%b %Y}, {there:%H:%M} " in page and " UTC" not in page
     program = api.as_caller(bearer("p", "vendor"))
     (alert,) = (await program.get("/api/vendor/alerts")).json()["items"]
     assert (alert["kind"], alert["status"], alert["stationId"]) == ("no_check_ins", "open", ref("ST", town.station))
@@ -268,3 +277,21 @@ async def test_an_alert_is_seen_to_on_the_page_and_programs_see_the_same(
     assert (await program.get("/api/vendor/alerts")).json()["items"] == []
     (over,) = (await program.get("/api/vendor/alerts?past=true&limit=1")).json()["items"]
     assert (over["id"], over["status"]) == (alert["id"], "resolved")
+
+
+async def test_open_alerts_are_paged_what_nobody_acknowledged_first(crew: Crew, town: Town, api: Api) -> None:
+    await crew.execute(
+        "INSERT INTO alert (vendor_id, kind, subject, detail, raised_at, acknowledged_at, acknowledged_by)"
+        " SELECT $1, 'no_check_ins', n::text, '{\"bookings\": 12}', $2, CASE WHEN n % 2 = 0 THEN $2::timestamptz END,"
+        " CASE WHEN n % 2 = 0 THEN 'Ada' END FROM generate_series(1, 7) AS n",
+        *(town.vendor, crew.clock.read()),
+    )
+    program, seen, cursor = api.as_caller(bearer("p", "vendor")), [], ""
+    for items in (3, 3, 1):
+        page = (await program.get(f"/api/vendor/alerts?limit=3{cursor}")).json()
+        assert len(page["items"]) == items
+        seen += [one["subject"] for one in page["items"]]
+        cursor = f"&cursor={page['nextCursor']}"
+    assert page["nextCursor"] is None
+    assert seen == ["7", "5", "3", "1", "6", "4", "2"]
+    assert (await program.get(f"/api/vendor/alerts?past=true{cursor}x")).status_code == 422

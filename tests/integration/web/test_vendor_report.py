@@ -13,8 +13,9 @@ import pytest
 
 from slotwatch.analytics.figures import Figures
 from slotwatch.analytics.report import TABLES
-from slotwatch.analytics.scope import Scope, TimeRange
+from slotwatch.analytics.scope import GroupBy, Scope, TimeRange
 from slotwatch.domain.ids import ref
+from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.processes.report import ReportWish, read_wish, written
 from slotwatch.storage.clock import MovableClock
@@ -22,7 +23,7 @@ from slotwatch.storage.database import Database
 from slotwatch.usecases.desk import BookingSettings, Desk
 from slotwatch.web.pages.vendor.number_words import interval, percent, sums
 from tests.conftest import Town
-from tests.integration.test_analytics_numbers import NOW, Row, in_scope, make_week, recomputed
+from tests.integration.test_analytics_numbers import NOW, Row, in_scope, key_of, make_week, recomputed
 from tests.integration.web.conftest import bearer, client_of, make_app, running
 from tests.support.signed_in import make_staff, staff_cookie
 
@@ -110,6 +111,83 @@ def _same_counts(recount: Figures, said: dict[str, Any], told: dict[str, str]) -
     assert float(told["used hours"]) == hours["usedHours"] == recount.used.total_seconds() / 3600
     assert float(told["booked hours"]) == hours["bookedHours"] == recount.held.total_seconds() / 3600
     assert said["revenue"]["earned"] == dict(recount.revenue.earned)
+
+
+async def test_only_slots_that_began_are_compared_with_the_period_before(
+    database: Database, town: Town, week: list[Row]
+) -> None:
+    page, file, over = await look(
+        database,
+        town,
+        "/vendor/insights?period=7d",
+        "/vendor/insights/summary.csv?period=7d",
+        "/vendor/insights/summary.csv?period=custom&from=2026-03-25&to=2026-03-29",
+    )
+    scope = Scope.until_now(town.vendor, TimeRange.WEEK.length, NOW)
+    now, before = (recomputed(in_scope(week, one), one) for one in (scope, scope.previous))
+    assert now.total > now.begun > 0, "some are to come"
+    assert f"Slots begun {now.begun} before {before.begun}; {now.total} bookings" in plain(page.text)
+    told = {row["measure"]: (row["value"], row["period before"]) for row in read_csv(file.text)}
+    assert told["slots begun"] == (str(now.begun), str(before.begun))
+    assert told["bookings"] == (str(now.total), ""), "what is live has no like in a period that is over"
+    assert told["bookings confirmed"][1] == "" and told["bookings expired"][1] == str(before.by_state[State.EXPIRED])
+    both_over = {row["measure"]: (row["value"], row["period before"]) for row in read_csv(over.text)}
+    assert both_over["bookings"] == both_over["slots begun"] and both_over["bookings"][1] != ""
+
+
+BY = {
+    "stations": GroupBy.STATION,
+    "connectors": GroupBy.CONNECTOR,
+    "weekdays": GroupBy.WEEKDAY,
+    "hours-of-day": GroupBy.HOUR,
+}
+
+
+async def test_every_breakdown_is_what_a_recount_of_the_history_says(
+    database: Database, town: Town, week: list[Row]
+) -> None:
+    names = (*BY, "money-by-group", "deliveries", "deliveries-by-station", "most-no-shows")
+    api, *files = await look(
+        database,
+        town,
+        "/api/vendor/dashboard/no-shows?groupBy=connector&timeRange=7d",
+        *(f"/vendor/insights/{name}.csv?period=7d" for name in names),
+    )
+    tables = {name: read_csv(file.text) for name, file in zip(names, files, strict=True)}
+    scope = Scope.until_now(town.vendor, TimeRange.WEEK.length, NOW)
+    rows = in_scope(week, scope)
+    begun = [row for row in rows if row.starts_at <= NOW or row.state is State.ACTIVE]  # others have a station only
+    for name, by in BY.items():
+        parts: dict[int, list[Row]] = {}
+        for row in rows if by is GroupBy.STATION else begun:
+            parts.setdefault(key_of(by)(row), []).append(row)
+        recounts = [recomputed(part, scope) for part in parts.values()]
+        wanted = [(one.total, one.no_shows.part, one.used.total_seconds() / 3600) for one in recounts]
+        told = [(int(row["bookings"]), int(row["no-shows"]), float(row["used hours"])) for row in tables[name]]
+        assert sorted(one for one in told if any(one)) == sorted(one for one in wanted if any(one)), name
+    assert [(one["label"], str(one["expired"])) for one in api.json()["items"]] == [
+        (row["connector"], row["no-shows"]) for row in tables["connectors"]
+    ]
+    assert {one["key"][:3] for one in api.json()["items"]} == {"CN-"}
+    most = [(row["station"], int(row["no-shows"])) for row in tables["most-no-shows"]]
+    with_any = {(row["station"], int(row["no-shows"])) for row in tables["stations"] if row["no-shows"] != "0"}
+    assert set(most) == with_any and [count for _, count in most] == sorted((n for _, n in most), reverse=True)
+    _money_adds_up(recomputed(begun, scope), tables["money-by-group"])
+    for whole in tables["deliveries"]:
+        parts_sent = [int(row["sent"]) for row in tables["deliveries-by-station"] if row["channel"] == whole["channel"]]
+        assert sum(parts_sent) == int(whole["sent"])
+
+
+def _money_adds_up(recount: Figures, rows: list[dict[str, str]]) -> None:
+    assert {row["by"] for row in rows} == {"station", "connector", "weekday", "hour"}
+    columns = {"earned": "earned", "forfeited": "forfeited", "lost to no-shows": "lost_to_no_shows"}
+    for by in ("station", "connector", "weekday", "hour"):
+        for column, field in columns.items():
+            sums: dict[str, int] = {}
+            for row in rows:
+                if row["by"] == by:
+                    sums[row["currency"]] = sums.get(row["currency"], 0) + int(row[column])
+            assert sums == {**dict.fromkeys(sums, 0), **getattr(recount.revenue, field)}, (by, column)
 
 
 async def test_every_table_is_the_same_on_page_in_file_and_from_the_command(

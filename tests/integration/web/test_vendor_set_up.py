@@ -9,6 +9,7 @@ from slotwatch.domain.ids import ref
 from slotwatch.engine.clean import Cleaner
 from slotwatch.storage.database import Database
 from slotwatch.usecases.desk import Desk
+from tests.conftest import Town
 from tests.integration.web.conftest import Api, bearer, make_app
 from tests.integration.web.test_vendor_api import (
     HOUR,
@@ -148,6 +149,28 @@ async def test_a_station_that_makes_no_sense_is_refused(
     path = f"/api/vendor/stations/{before['items'][0]['stationId']}"
     assert problem_of(await board.call("PATCH", path, change)) == (422, "invalid_input")
     assert await answer_of(board.get("/api/vendor/stations")) == before
+
+
+async def test_alert_thresholds_are_set_with_the_terms_and_stay_where_they_are_left_out(
+    board: Api, problem_of: ReadProblem, database: Database, town: Town
+) -> None:
+    house = (await answer_of(board.get("/api/vendor/terms")))["alerts"]
+    assert (house["noShowDays"], house["off"]) == (14, [])
+    given = {"noShowFloorPercent": 25, "silentBookings": 4, "off": ["outage"]}
+    ours = await answer_of(board.put("/api/vendor/terms", {"alerts": given}))
+    assert ours["alerts"] == {**house, **given}
+    assert await answer_of(board.put("/api/vendor/terms", {"gracePeriodMinutes": 20})) == {
+        **ours,
+        "gracePeriodMinutes": 20,
+    }
+    for bad in ({"silentBookings": 2}, {"off": ["moon"]}, {"off": ["engine_late"]}, {"surprise": 1}, None):
+        refused = await board.put("/api/vendor/terms", {"gracePeriodMinutes": 5, "alerts": bad})
+        assert problem_of(refused) == (422, "invalid_input")
+    kept = await answer_of(board.get("/api/vendor/terms"))
+    assert (kept["alerts"], kept["gracePeriodMinutes"]) == (ours["alerts"], 20)
+    async with database.connection() as conn:
+        stored = await conn.fetchval("SELECT alert_rules FROM vendor WHERE id = $1", town.vendor)
+    assert stored["silentBookings"] == 4, "where the watch and the page read them"
 
 
 async def test_terms_apply_to_bookings_made_afterwards(api: Api, board: Api, problem_of: ReadProblem) -> None:

@@ -32,7 +32,7 @@ __all__ = ["OPERATOR_ALERT_ROUTES", "VENDOR_ALERT_ROUTES", "AlertList", "AlertOu
 
 
 class AlertsQuery(Paging, forbid_unknown_fields=True):
-    """`past=true`: those that are over; else the open ones, all on one page."""
+    """`past=true`: those that are over; else the open ones."""
 
     past: bool = False
 
@@ -109,13 +109,18 @@ async def _listed(request: ApiRequest, vendor_id: int | None) -> Response[bytes]
     query = read_query(request, AlertsQuery)
     desk: Desk = request.app.state.desk
     async with desk.database.connection() as conn:
-        if not query.past:
-            return reply(AlertList(items=[_json(one) for one in await open_alerts(conn, vendor_id)]))
-        before = read_cursor(query.cursor, RowId)
-        found = await past_alerts(conn, vendor_id, limit=query.limit + 1, before=before)
-    page = found[: query.limit]
-    more = len(found) > len(page)
-    return reply(AlertList(items=[_json(one) for one in page], next_cursor=cursor_of(page[-1].id) if more else None))
+        if query.past:
+            before = read_cursor(query.cursor, RowId)
+            found = await past_alerts(conn, vendor_id, limit=query.limit + 1, before=before)
+        else:
+            after = read_cursor(query.cursor, tuple[bool, RowId])
+            found = await open_alerts(conn, vendor_id, limit=query.limit + 1, after=after)
+    page = [_json(one) for one in found[: query.limit]]
+    if len(found) == len(page):
+        return reply(AlertList(items=page))
+    last = found[query.limit - 1]
+    place = last.id if query.past else (last.acknowledged_at is not None, last.id)
+    return reply(AlertList(items=page, next_cursor=cursor_of(place)))
 
 
 async def _acknowledged(request: ApiRequest, vendor_id: int | None, alert_id: str, actor: str) -> Response[bytes]:

@@ -51,6 +51,7 @@ __all__ = ["DASHBOARD_ROUTES", "statistics_json"]
 _TAG = "Vendors"
 _SECONDS_AN_HOUR = 3600
 _ALWAYS_SHOWN = (Channel.EMAIL, Channel.SMS)
+_REFS = {"station": "ST", "connector": "CN"}
 
 
 class MonitoringQuery(Paging, forbid_unknown_fields=True, rename="camel"):
@@ -64,7 +65,7 @@ class MonitoringQuery(Paging, forbid_unknown_fields=True, rename="camel"):
 class NoShowQuery(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """By what to tell rates apart; hours and weekdays are those of the station's zone."""
 
-    group_by: Literal["station", "hour", "weekday"] = "station"
+    group_by: Literal["station", "connector", "hour", "weekday"] = "station"
     time_range: TimeRange = TimeRange.DAY
 
 
@@ -217,7 +218,7 @@ def _slot_json(slot: MonitoredSlot, desk: Desk) -> SlotOut:
 def _no_show_json(group: Group, group_by: str) -> NoShowGroup:
     rate: Rate = group.figures.no_shows
     return NoShowGroup(
-        key=ref("ST", group.key) if group_by == "station" else str(group.key),
+        key=ref(_REFS[group_by], group.key) if group_by in _REFS else str(group.key),
         label=group.label,
         expired=rate.part,
         checked_in=rate.whole - rate.part,

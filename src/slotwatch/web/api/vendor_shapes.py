@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from slotwatch.analytics.scope import TimeRange
+from slotwatch.domain.alerts import AlertKind
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import Channel
 from slotwatch.usecases.vendor_disputes import Decision
@@ -134,7 +135,7 @@ class SlotMonitoring(Out):
 
 
 class NoShowGroup(Out):
-    """`key` is a station's id, an hour (0 to 23) or a weekday (0 is Monday), both in the station's zone."""
+    """`key`: the id of a station or connector, or an hour (0 to 23) or weekday (0 is Monday) in the station's zone."""
 
     key: str
     label: str
@@ -326,8 +327,23 @@ class CancelTierIn(In):
     percent: Annotated[int, msgspec.Meta(ge=0, le=100)]
 
 
+class AlertRulesIn(In):
+    """From where on to alert; what is left out is as the house has it. `off`: the kinds that are not wanted."""
+
+    no_show_days: Annotated[int, msgspec.Meta(ge=1, le=60)] | msgspec.UnsetType = msgspec.UNSET
+    no_show_bookings: Annotated[int, msgspec.Meta(ge=5, le=1000)] | msgspec.UnsetType = msgspec.UNSET
+    no_show_floor_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] | msgspec.UnsetType = msgspec.UNSET
+    silent_bookings: Annotated[int, msgspec.Meta(ge=3, le=100)] | msgspec.UnsetType = msgspec.UNSET
+    failure_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] | msgspec.UnsetType = msgspec.UNSET
+    failure_messages: Annotated[int, msgspec.Meta(ge=5, le=100_000)] | msgspec.UnsetType = msgspec.UNSET
+    off: Annotated[list[AlertKind], msgspec.Meta(max_length=20)] | msgspec.UnsetType = msgspec.UNSET
+
+
 class VendorTermsRequest(In):
-    """The terms of bookings made from now on; what is left out is as the house has it."""
+    """The terms of bookings made from now on; what is left out is as the house has it.
+
+    Without `alerts`, these stay as they are.
+    """
 
     grace_period_minutes: Annotated[int, msgspec.Meta(ge=1, le=480)] | msgspec.UnsetType = msgspec.UNSET
     early_check_in_minutes: Annotated[int, msgspec.Meta(ge=0, le=240)] | msgspec.UnsetType = msgspec.UNSET
@@ -335,10 +351,23 @@ class VendorTermsRequest(In):
     settle_seconds: Annotated[int, msgspec.Meta(ge=0, le=60)] | msgspec.UnsetType = msgspec.UNSET
     no_show_refund: Annotated[str, msgspec.Meta(pattern="^none$")] | msgspec.UnsetType = msgspec.UNSET
     cancel_refund: Annotated[list[CancelTierIn], msgspec.Meta(max_length=20)] | msgspec.UnsetType = msgspec.UNSET
+    alerts: AlertRulesIn | msgspec.UnsetType = msgspec.UNSET
+
+
+class AlertRulesOut(Out):
+    """From where on you are alerted, and the kinds that are switched off."""
+
+    no_show_days: int
+    no_show_bookings: int
+    no_show_floor_percent: int
+    silent_bookings: int
+    failure_percent: int
+    failure_messages: int
+    off: list[AlertKind]
 
 
 class VendorTermsOut(Out):
-    """The terms that the next booking gets."""
+    """The terms that the next booking gets, and from where on you are alerted."""
 
     grace_period_minutes: int
     early_check_in_minutes: int
@@ -346,3 +375,4 @@ class VendorTermsOut(Out):
     settle_seconds: int
     no_show_refund: str
     cancel_refund: list[CancelTier]
+    alerts: AlertRulesOut

@@ -9,11 +9,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from slotwatch.domain import errors
+from slotwatch.domain.alerts import AlertRules
 from slotwatch.domain.ids import parse_ref, ref
 from slotwatch.domain.terms import Terms
 from slotwatch.usecases import vendor_setup
 from slotwatch.usecases.desk import Desk
 from slotwatch.usecases.vendor_setup import OwnConnector, OwnStation
+from slotwatch.usecases.vendors import read_profile, set_alert_rules
 from slotwatch.web.api.booking_json import money_json
 from slotwatch.web.api.shapes import In
 from slotwatch.web.api.vendor_bookings import staff_of
@@ -194,7 +196,9 @@ async def change_vendor_connector(
 @get("/api/vendor/terms", opt=declared(Operation("See your terms", VendorTermsOut, _TAG, errors=(errors.NotFound,))))
 async def show_terms(request: ApiRequest) -> Response[bytes]:
     """GET /api/vendor/terms."""
-    return reply(_terms_json(await vendor_setup.read_terms(_desk(request), staff_of(request).vendor_id)))
+    vendor_id = staff_of(request).vendor_id
+    terms = await vendor_setup.read_terms(_desk(request), vendor_id)
+    return reply(_terms_json(terms, (await read_profile(_desk(request), vendor_id)).rules))
 
 
 @put(
@@ -206,7 +210,8 @@ async def show_terms(request: ApiRequest) -> Response[bytes]:
             _TAG,
             body=VendorTermsRequest,
             errors=(errors.NotFound, errors.InvalidInput),
-            description="They apply to bookings made afterwards. What is left out is as the house has it.",
+            description="They apply to bookings made afterwards. What is left out is as the house has it; without"
+            " `alerts`, these stay as they are.",
         )
     ),
 )
@@ -215,8 +220,13 @@ async def put_terms(request: ApiRequest) -> Response[bytes]:
     asked = await read_body(request, VendorTermsRequest)
 
     async def change() -> Any:
-        vendor_id, given = staff_of(request).vendor_id, msgspec.to_builtins(asked)
-        return _terms_json(await vendor_setup.set_terms(_desk(request), vendor_id, given))
+        desk, vendor_id, given = _desk(request), staff_of(request).vendor_id, msgspec.to_builtins(asked)
+        alerts = given.pop("alerts", None)
+        rules = None if alerts is None else AlertRules.from_dict(alerts)  # refused before anything is stored
+        terms = await vendor_setup.set_terms(desk, vendor_id, given)
+        if rules is not None:
+            await set_alert_rules(desk, vendor_id, rules)
+        return _terms_json(terms, rules or (await read_profile(desk, vendor_id)).rules)
 
     return await _again_is_the_same(request, change)
 
@@ -281,8 +291,8 @@ def _connector_json(connector: OwnConnector) -> OwnConnectorOut:
     )
 
 
-def _terms_json(terms: Terms) -> VendorTermsOut:
-    return msgspec.convert(terms.as_dict(), VendorTermsOut)
+def _terms_json(terms: Terms, rules: AlertRules) -> VendorTermsOut:
+    return msgspec.convert({**terms.as_dict(), "alerts": rules.as_dict()}, VendorTermsOut)
 
 
 SETUP_ROUTES: tuple[HTTPRouteHandler, ...] = (

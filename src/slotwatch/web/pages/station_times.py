@@ -34,6 +34,11 @@ class StationTimes:
         """`Mon 2 Mar, 18:30 CET`."""
         return time_words.day_time(instant, self.zone, self.spoken)
 
+    def dated(self, instant: datetime) -> str:
+        """`2 Mar 2026, 18:30 CET`."""
+        local = instant.astimezone(self.zone)
+        return f"{local.day} {local:%b %Y}, {self.time(instant)}"
+
     def day(self, instant: datetime) -> str:
         """`Monday 2 March 2026`."""
         return time_words.date(instant, self.zone, self.spoken)

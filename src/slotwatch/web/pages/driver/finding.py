@@ -121,7 +121,7 @@ async def show_stations(request: PageRequest) -> Response[Any]:
         sketch=draw(spots, None if query.near is None else (query.near.latitude, query.near.longitude)),
         left_out=len(found) - drawn,
         is_filtered=bool(query.q or query.plug or query.day or query.cursor),
-        today=now.date(),
+        first_day=now.date() - timedelta(days=1),  # west of UTC it is still yesterday
         more=None if place is None else {**query.asked, "cursor": cursor_of(place)},
     )
 

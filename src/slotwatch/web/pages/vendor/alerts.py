@@ -1,15 +1,18 @@
 """The vendor's alerts: what is wrong now, what somebody sees to, and what is over."""
 
+from datetime import datetime
 from typing import Any
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from slotwatch.analytics.alerts import open_alerts, past_alerts
+from slotwatch.analytics.alerts import Alert, open_alerts, past_alerts
+from slotwatch.analytics.periods import calendar_zone
 from slotwatch.domain.ids import row_number
 from slotwatch.usecases.acknowledge_alert import acknowledge_alert
 from slotwatch.web.pages.shell import show
+from slotwatch.web.pages.station_times import StationTimes
 from slotwatch.web.pages.vendor.stations import desk_of
 from slotwatch.web.visitors import PageRequest, Visitor, go
 
@@ -25,7 +28,12 @@ async def show_alerts(request: PageRequest) -> Response[str]:
     async with desk_of(request).database.connection() as conn:
         found = await open_alerts(conn, visitor.vendor_id)
         past = await past_alerts(conn, visitor.vendor_id, limit=_MOST)
-    return show(request, "setup_alerts.html", alerts=found, past=past)
+        zone = await calendar_zone(conn, visitor.vendor_id, None)
+
+    def when(alert: Alert, instant: datetime) -> str:
+        return StationTimes(alert.zone or zone).dated(instant)
+
+    return show(request, "setup_alerts.html", alerts=found, past=past, when=when)
 
 
 @post("/vendor/alerts/{alert_id:int}/acknowledge", include_in_schema=False)

@@ -7,10 +7,9 @@ from slotwatch.analytics.deliveries import DeliveryFigures
 from slotwatch.analytics.statistics import Group
 from slotwatch.domain.notices import Channel
 
-__all__ = ["Bar", "Heat", "bars", "health", "heat_map", "shares", "top"]
+__all__ = ["Bar", "Heat", "bars", "health", "heat_map", "shares"]
 
 _LEVELS = (0.02, 0.08, 0.16, 0.28, 0.45)
-_TOP = 10
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,3 @@ def health(deliveries: Mapping[Channel, DeliveryFigures]) -> list[tuple[str, lis
 def shares(named: Iterable[tuple[str, float | None]]) -> list[tuple[str, str, float | None]]:
     """A label, a width in percent and the share itself."""
     return [(label, f"{100 * (share or 0):.2f}%", share) for label, share in named]
-
-
-def top(stations: Sequence[Group]) -> list[Group]:
-    """The stations with the most no-shows, the most first."""
-    with_any = [group for group in stations if group.figures.no_shows.part]
-    return sorted(with_any, key=lambda group: (-group.figures.no_shows.part, group.label))[:_TOP]

@@ -23,6 +23,7 @@ from slotwatch.usecases.vendor_disputes import (
 )
 from slotwatch.web.pages.filled import read_filled
 from slotwatch.web.pages.shell import show
+from slotwatch.web.pages.station_times import StationTimes
 from slotwatch.web.pages.vendor.dispute_story import story_of, when_in
 from slotwatch.web.pages.vendor.stations import desk_of
 from slotwatch.web.visitors import PageRequest, Visitor, go
@@ -44,7 +45,15 @@ async def show_disputes(request: PageRequest) -> Response[str]:
     visitor: Visitor = request.user
     is_open = request.query_params.get("status") != "decided"
     found = await list_disputes(desk_of(request), visitor.staff, DisputeFilter(is_open, _MOST))
-    rows = [(booking_ref(one.booking_id), one, _amount(one.amount, one.currency)) for one in found]
+    rows = [
+        (
+            booking_ref(one.booking_id),
+            one,
+            _amount(one.amount, one.currency),
+            StationTimes(one.zone).dated(one.opened_at),
+        )
+        for one in found
+    ]
     said = _SAID.get(request.query_params.get("done", ""))
     return show(request, "setup_disputes.html", disputes=rows, is_open=is_open, most=_MOST, said=said)
 

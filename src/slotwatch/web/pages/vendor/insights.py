@@ -29,6 +29,7 @@ from slotwatch.web.visitors import PageRequest, Visitor
 __all__ = ["INSIGHTS_PAGES"]
 
 _STATIONS = Statement("SELECT id, name FROM station WHERE vendor_id = :vendor_id ORDER BY name, id")
+_TOP = 10
 _PERIODS = (
     ("24h", "Last 24 hours"),
     ("7d", "Last 7 days"),
@@ -89,7 +90,7 @@ async def show_insights(request: PageRequest) -> Response[Any]:
             for group in read.report.stations
             if group.offered is not None
         ),
-        top=charts.top(read.report.stations),
+        top=read.report.most_no_shows[:_TOP],
         percent=percent,
         interval=interval,
         hours=hours,

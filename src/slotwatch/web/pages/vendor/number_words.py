@@ -110,7 +110,7 @@ def compared(now: Statistics, before: Statistics, let_again: int) -> list[Figure
     """The strip of the insights: each number with that of the period before."""
     a, b = now.figures, before.figures
     return [
-        Figure("Bookings", (str(a.total),), f"before {b.total}"),
+        Figure("Slots begun", (str(a.begun),), f"before {b.begun}; {a.total} bookings with what is live"),
         Figure("No-shows", (percent(a.no_shows.value),), f"{interval(a.no_shows)}; before {percent(b.no_shows.value)}"),
         Figure("Completed", (percent(a.completion.value),), f"before {percent(b.completion.value)}"),
         Figure("In use", (percent(now.utilisation),), f"before {percent(before.utilisation)}"),
