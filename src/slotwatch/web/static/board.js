@@ -4,6 +4,7 @@
   const RENEW_EVERY = 1000; // at most so often, in ms
   const LIST_EVERY = 5000; // the list of a large board
   const LARGE = 300; // slots
+  const MOST_PARTS = 40; // stations; if more have changed, the whole timeline is fetched
   const POLL_EVERY = 10000;
   const PATIENCE = 4000; // how long the stream may be away before we look by ourselves
 
@@ -62,12 +63,21 @@
 
   const isShown = (element) => element && element.getClientRects().length > 0;
 
+  // Of the whole timeline: the slots of which stations to draw, so that nothing that is seen goes blank.
+  const drawn = () => {
+    const ids = new Set([...document.querySelectorAll(".station:not(.later)")].map((one) => one.id).concat(...wanted));
+    ids.delete("everything");
+    return [...ids].slice(0, 600).join(",");
+  };
+
   const parts = () => {
     const large = document.querySelectorAll(".s").length > LARGE;
     const names = ["numbers"];
     const now = Date.now();
+    const shown = isShown($("timeline"));
+    if (shown && wanted.size > MOST_PARTS) wanted.add("everything");
     if (wanted.has("everything")) names.push("timeline");
-    else if (isShown($("timeline"))) names.push(...[...wanted].slice(0, 40));
+    else if (shown) names.push(...wanted);
     if (!large || wanted.has("everything") || now - listedAt >= LIST_EVERY) { names.push("list"); listedAt = now; }
     else setTimeout(() => want(), LIST_EVERY - (now - listedAt));
     return names.join(",");
@@ -80,7 +90,7 @@
     renewedAt = Date.now();
     const asked = new URLSearchParams(location.search);
     asked.set("parts", parts());
-    if (wanted.has("everything") && document.querySelector(".station.later")) asked.set("drawn", [...document.querySelectorAll(".station:not(.later)")].map((one) => one.id).slice(0, 600).join(","));
+    if (wanted.has("everything")) asked.set("drawn", drawn());
     const before = wanted;
     wanted = new Set();
     try {
@@ -114,7 +124,7 @@
     const told = JSON.parse(event.data);
     alive();
     if (event.type === "reload" || !told.bookingIds.length || told.stationIds.some((id) => !$(id))) want("everything");
-    else want(...told.stationIds);
+    else want(...told.stationIds.filter((id) => !$(id).classList.contains("later")));
     if (opened && (event.type === "reload" || told.bookingIds.includes(opened) || !told.bookingIds.length)) renewPanel();
   };
 
