@@ -173,30 +173,45 @@
     if (opened) { $(opened)?.classList.add("open"); $(`row-${opened}`)?.classList.add("open"); }
   };
 
+  // The story at that address, or in words why there is none.
   const read = async (address, options = {}) => {
     reading?.abort();
     reading = new AbortController();
-    const answer = await fetch(address, { ...options, signal: reading.signal, headers: { "HX-Request": "true", ...options.headers }, cache: "no-store" });
-    if (answer.status === 401) return ended();
-    const text = await answer.text();
-    const body = new DOMParser().parseFromString(text, "text/html");
-    return (body.querySelector(".story, .notfound") || body.querySelector("main"))?.outerHTML ?? "";
+    const headers = { Accept: "text/html", "HX-Request": "true" };
+    try {
+      const answer = await fetch(address, { ...options, signal: reading.signal, headers, cache: "no-store" });
+      if (answer.status === 401) return ended();
+      const body = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const story = body.querySelector(".story");
+      return story ? { story } : { trouble: body.querySelector(".notfound p")?.textContent ?? `slotwatch answered with error ${answer.status}.` };
+    } catch (error) {
+      return error.name === "AbortError" ? undefined : { trouble: "No answer from slotwatch. Nothing may have been done: try again." };
+    }
   };
 
   const show = async (address, options) => {
-    try {
-      const story = await read(address, options);
-      if (story === undefined) return;
-      const fresh = `<button type="button" class="close small outline secondary" data-close>Close</button>${story}`;
-      const renews = !panel.hidden && options === undefined && panel.querySelector(".story")?.dataset.booking === opened;
-      await htmx.swap({ text: fresh, target: panel, sourceElement: panel, swap: renews ? "innerMorph" : "innerHTML" });
-      panel.hidden = false;
-      if (!renews) panel.focus();
-      markOpened();
-      tick();
-    } catch (error) {
-      if (error.name !== "AbortError") location.assign(address);
+    const found = await read(address, options);
+    if (!found) return;
+    const before = panel.querySelector(`.story[data-booking="${opened}"]`);
+    const renews = options === undefined && before !== null;
+    const banner = document.createElement("p");
+    if (found.trouble) {
+      banner.className = "banner bad trouble";
+      banner.setAttribute("role", "alert");
+      banner.textContent = `${found.trouble} `;
+      if (!before) banner.append(Object.assign(document.createElement("a"), { href: address, textContent: "Try again" }));
     }
+    if (found.trouble && before) { // what was shown stays, and all that was typed
+      panel.querySelector(".trouble")?.remove();
+      before.before(banner);
+    } else {
+      const fresh = `<button type="button" class="close small outline secondary" data-close>Close</button>${(found.story ?? banner).outerHTML}`;
+      await htmx.swap({ text: fresh, target: panel, sourceElement: panel, swap: renews ? "innerMorph" : "innerHTML" });
+    }
+    panel.hidden = false;
+    if (!renews) panel.focus();
+    markOpened();
+    tick();
   };
 
   const renewPanel = () => { if (!panel.querySelector("textarea, input[type=text]")) show(`/vendor/bookings/${opened}`); };
@@ -204,9 +219,10 @@
   const close = () => {
     panel.hidden = true;
     panel.replaceChildren();
+    const from = openedFrom?.isConnected ? openedFrom : $(opened); // it may have been drawn anew meanwhile
     opened = null;
     markOpened();
-    openedFrom?.focus?.();
+    from?.focus();
   };
 
   document.addEventListener("click", (event) => {
