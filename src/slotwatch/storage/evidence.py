@@ -44,6 +44,25 @@ class Records:
     ledger: list[dict[str, Any]]
     dispute: dict[str, Any] | None
 
+    def check_ins(self) -> list[tuple[dict[str, Any], str | None]]:
+        """Every attempt to check in, with the words with which it was refused; None: it was not."""
+        found: list[tuple[dict[str, Any], str | None]] = []
+        for row in self.evidence:
+            match row["kind"]:
+                case "check_in":
+                    found.append((row, None))
+                case "check_in_refused":
+                    _refuse(found, row)
+        return found
+
+
+def _refuse(attempts: list[tuple[dict[str, Any], str | None]], refusal: dict[str, Any]) -> None:
+    """Put the words of the refusal to its attempt: the last one of that instant and kind."""
+    for place, (row, said) in reversed(list(enumerate(attempts))):
+        if said is None and all(row[name] == refusal[name] for name in ("received_at", "method")):
+            attempts[place] = row, refusal["detail"].get("message") or "no reason is on record"
+            return
+
 
 async def records_of(conn: Connection, booking_id: int, since: datetime, until: datetime) -> Records:
     """Everything about that booking; outages that touched `[since, until)`."""
