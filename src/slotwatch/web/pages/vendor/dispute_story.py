@@ -90,7 +90,7 @@ def _messages(evidence: Evidence) -> _Told:
 
 def _check_ins(evidence: Evidence) -> _Told:
     for row, refusal in evidence.records.check_ins():
-        said = "was accepted" if refusal is None else f"was refused: {refusal}"
+        said = "was accepted" if refusal is None else f"was refused: {refusal.get('message', refusal.get('code', ''))}"
         yield row["received_at"], f"A check-in by {row['method'] or 'unknown means'} {said}", True
 
 

@@ -123,15 +123,16 @@ def check_ins(records: Records, zone: ZoneInfo) -> list[Line]:
         Line(
             instant(row["received_at"], zone),
             "check-in" if refusal is None else "check-in refused",
-            note=_noted(_METHODS.get(row["method"] or "", ""), _detail(row["detail"]), refusal or ""),
+            note=_noted(_METHODS.get(row["method"] or "", ""), _detail(row["detail"]), refusal),
         )
         for row, refusal in records.check_ins()
     ]
 
 
-def _noted(how: str, detail: str, refusal: str) -> str:
+def _noted(how: str, detail: str, refusal: Mapping[str, Any] | None) -> str:
     """How and what about it, and after a colon why not."""
-    return ": ".join(filter(None, (" ".join(filter(None, (how, detail))), refusal)))
+    why_not = "" if refusal is None else refusal.get("message", "")
+    return ": ".join(filter(None, (" ".join(filter(None, (how, detail))), why_not)))
 
 
 def ledger_lines(records: Records, zone: ZoneInfo) -> list[tuple[str, str, str, str]]:
