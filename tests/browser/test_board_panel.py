@@ -1,6 +1,7 @@
 """The booking beside the vendor's board in a real browser, when something goes wrong: it stays, and says so."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -8,13 +9,17 @@ from playwright.async_api import Browser, Page, expect
 from slotwatch.domain.booking import Booking
 from slotwatch.domain.lifecycle import State
 from slotwatch.processes.http import Listener
+from slotwatch.storage.embedded import EmbeddedPostgres
 from tests.conftest import NOON, Town
 from tests.integration.web.conftest import make_app
 from tests.support.browser import browsing, carry, served
 from tests.support.crew import Crew
+from tests.support.outage import lost
 from tests.support.signed_in import make_staff, staff_cookie
 
 pytestmark = pytest.mark.browser
+
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -92,3 +97,45 @@ async def test_without_a_network_the_page_stays_where_it_is(board: Page, in_grac
     await board.unroute("**/vendor/bookings/**")
     await again.click()
     await expect(board.locator("#panel .story")).to_have_attribute("data-booking", in_grace.ref)
+
+
+async def test_a_refused_attempt_of_the_driver_shows_by_itself(
+    board: Page, crew: Crew, town: Town, in_grace: Booking
+) -> None:
+    await expect(board.locator("#panel .story")).to_contain_text("None so far.")
+    await crew.refused(in_grace, scanned=town.connectors[1])
+    await expect(board.locator("#panel .story")).to_contain_text("check-in refused by QR code")
+
+
+async def test_the_words_of_a_refusal_stay_when_the_story_renews_itself(
+    board: Page, crew: Crew, town: Town, in_grace: Booking
+) -> None:
+    crew.clock.move_to(in_grace.timeline.grace_ends_at + SECOND)  # the engine is not there yet
+    refused = board.locator("#panel [role=alert]")
+    async with board.expect_response(lambda answer: answer.url.endswith(in_grace.ref)):  # it renews itself
+        await tap(board)
+        await expect(refused).to_contain_text("The grace period has run out")
+    await crew.refused(in_grace, scanned=town.connectors[1])
+    await expect(board.locator("#panel .story")).to_contain_text("check-in refused by QR code")
+    await expect(refused).to_contain_text("The grace period has run out")
+    await crew.live_for(60 * SECOND)
+    await expect(board.locator("#panel h1 .state")).to_have_text("expired")
+    await expect(refused).to_have_count(0)
+
+
+async def test_without_the_database_everything_stays_and_says_so_until_it_is_back(
+    board: Page, crew: Crew, in_grace: Booking, server: EmbeddedPostgres, database_url: str
+) -> None:
+    live, trouble = board.locator("#live"), board.locator("#panel .trouble")
+    async with lost(server, database_url):
+        await expect(live).to_contain_text("No answer from the database. What you see is as of", timeout=10_000)
+        await tap(board)
+        await expect(trouble).to_be_visible(timeout=20_000)
+        before = await board.locator(f"#row-{in_grace.ref} .clock").inner_text()
+        await expect(board.locator(f"#row-{in_grace.ref} .clock")).not_to_have_text(before)  # it still counts down
+        await expect(live).to_have_attribute("data-state", "trouble")
+    await expect(live).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(trouble).to_have_count(0)
+    await crew.checked_in(in_grace)
+    await expect(board.locator(f"#{in_grace.ref}.active")).to_have_count(1)
+    await expect(board.locator("#panel h1 .state")).to_have_text("active")

@@ -1,13 +1,10 @@
 """The driver's pages in a real browser: readable for everybody, and the stories of a booking from search to dispute."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import asyncpg
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Geolocation, Page
@@ -27,6 +24,7 @@ from tests.conftest import NOON, Town
 from tests.integration.web.conftest import make_app
 from tests.support.browser import LOOKS, browsing, carry, listen_to, served, sticking_out
 from tests.support.crew import Crew
+from tests.support.outage import lost
 from tests.support.signed_in import driver_cookie, make_staff, staff_cookie
 
 pytestmark = pytest.mark.browser
@@ -212,19 +210,6 @@ async def _book(page: Page, site: Listener, crew: Crew, hour: str) -> None:
     await page.get_by_text("Check-in opens at").wait_for()
 
 
-@asynccontextmanager
-async def _lost(server: EmbeddedPostgres, database_url: str) -> AsyncIterator[None]:
-    """The database lets nobody in."""
-    name, admin = database_url.rsplit("/", 1)[-1], await asyncpg.connect(server.superuser_url)
-    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-    try:
-        yield
-    finally:
-        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        await admin.close()
-
-
 async def test_a_driver_books_is_told_scans_and_charges_and_the_page_follows_by_itself(
     paying_crew: Crew, town: Town
 ) -> None:
@@ -262,7 +247,7 @@ async def test_a_lost_slot_is_explained_disputed_and_paid_back_and_an_outage_is_
         page = await browser.new_page(**LOOKS["desktop-light"])
         await _book(page, site, paying_crew, "13:15")
         booking, trouble = page.url, page.locator("#trouble")
-        async with _lost(server, database_url):
+        async with lost(server, database_url):
             await trouble.wait_for()
         await paying_crew.live_until(NOON + 2 * HOUR)
         await page.get_by_text("Nobody checked in before the grace period was over").wait_for()

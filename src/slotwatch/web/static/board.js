@@ -14,6 +14,7 @@
   let wanted = new Set();
   let renewedAt = 0, listedAt = 0, timer = 0, busy = false, poller = 0, lostSince = 0;
   let opened = null, openedFrom = null, reading = null;
+  let posting = false, renewLater = false; // of the booking that is opened
 
   const follows = !new URLSearchParams(location.search).get("at");
   const hourOf = (ms) => Math.floor(ms / 1800000); // half hours: a close-up moves on by these
@@ -205,6 +206,7 @@
       panel.querySelector(".trouble")?.remove();
       before.before(banner);
     } else {
+      if (renews) keepRefusal(before, found.story);
       const fresh = `<button type="button" class="close small outline secondary" data-close>Close</button>${(found.story ?? banner).outerHTML}`;
       await htmx.swap({ text: fresh, target: panel, sourceElement: panel, swap: renews ? "innerMorph" : "innerHTML" });
     }
@@ -214,7 +216,25 @@
     tick();
   };
 
-  const renewPanel = () => { if (!panel.querySelector("textarea, input[type=text]")) show(`/vendor/bookings/${opened}`); };
+  // Why something was refused stands in its answer only: it stays until the booking moves or something else is done.
+  const keepRefusal = (before, story) => {
+    const said = before.querySelector(".banner[role=alert]");
+    const state = (one) => one.querySelector("h1 .state").textContent;
+    if (said && story && state(before) === state(story)) story.querySelector("h1").after(said.cloneNode(true));
+  };
+
+  const renewPanel = () => {
+    if (posting) renewLater = true;
+    else if (!panel.querySelector("textarea, input[type=text]")) show(`/vendor/bookings/${opened}`);
+  };
+
+  const post = async (form) => {
+    posting = true;
+    await show(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    posting = false;
+    if (renewLater && opened) renewPanel();
+    renewLater = false;
+  };
 
   const close = () => {
     panel.hidden = true;
@@ -240,7 +260,7 @@
     const form = event.target;
     if (!panel.contains(form) || form.method !== "post") return;
     event.preventDefault();
-    show(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    post(form);
   });
 
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !panel.hidden) close(); });
