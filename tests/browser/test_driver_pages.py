@@ -34,9 +34,20 @@ SHOTS = os.environ.get("SLOTWATCH_SHOTS")
 # Made of the same parts as another page: looked at by eye and by axe in one look only.
 LIKE_ANOTHER = {
     *("booking-cancelled", "booking-expired", "booking-confirmed", "booking-pending", "scan-active", "scan-other"),
-    *("scan-none", "scan-nobody", "stations-none", "absent", "pay", "finish"),
+    *(
+        "scan-none",
+        "scan-nobody",
+        "station-long",
+        "book-long",
+        "scan-long",
+        "booking-long",
+        "stations-none",
+        "absent",
+        "pay",
+        "finish",
+    ),
 }
-LONG_NAME = "Parkhaus " + "Donaudampfschifffahrtsgesellschaftskapitänsmütze " * 3
+LONG_NAME = ("Parkhaus " + "Donaudampfschifffahrtsgesellschaftskapitänsmütze " * 9 + "ü" * 600)[:1000]
 ARABIC_NAME = "محطة شحن الميناء القديم"
 
 
@@ -92,6 +103,11 @@ async def _scene(crew: Crew, town: Town) -> Scene:
     made["pending"] = await crew.booked(town.driver, fourth, town.slot(starts_in=27 * HOUR))
     await crew.execute("UPDATE delivery SET state = 'delivered' WHERE channel = 'email' AND state = 'sent'")
     staff_id = await make_staff(crew.desk.database, town.vendor, now=crew.clock.read())
+    await crew.execute("UPDATE driver SET name = $1 WHERE id = $2", LONG_NAME, town.driver.id)
+    long_one = await crew.value(
+        "SELECT min(c.id) FROM connector c JOIN station s ON s.id = station_id WHERE s.name = $1", LONG_NAME
+    )
+    made["long"] = await _paid(crew, town, long_one, town.slot(starts_in=29 * HOUR))
     await crew.execute("UPDATE station SET rotating_code = true WHERE id = 2")
     return Scene(
         driver=await driver_cookie(crew.desk.database, town.driver.id, now=crew.clock.read()),
@@ -125,6 +141,14 @@ def _pages(scene: Scene, town: Town, token: str) -> dict[str, tuple[str, dict[st
             scene.staff,
         ),
     }
+    long_one = scene.bookings["long"]
+    pages["station-long"] = (f"/stations/{ref('ST', long_one.station_id)}?day=2026-03-03", nobody)
+    pages["book-long"] = (
+        f"/stations/{ref('ST', long_one.station_id)}/book?connector={ref('CN', long_one.connector_id)}"
+        "&start=2026-03-03T08:00:00Z&minutes=60",
+        me,
+    )
+    pages["scan-long"] = (f"/c/{ref('CN', long_one.connector_id)}", me)
     pages |= {f"booking-{name}": (f"/bookings/{one.ref}", me) for name, one in scene.bookings.items()}
     pages["pay"] = (f"/bookings/{scene.bookings['pending'].ref}/pay", me)
     pages["cancel"] = (f"/bookings/{scene.bookings['confirmed'].ref}/cancel", me)

@@ -11,8 +11,9 @@ __all__ = ["Place", "find_place"]
 
 _FIND = Statement(
     "SELECT c.id AS connector_id, c.label, c.type, c.power_kw, c.price_per_hour, c.currency, s.id AS station_id,"
-    " s.vendor_id, s.name AS station_name, s.address, s.latitude, s.longitude, s.zone, s.opening_hours, s.rotating_code,"
-    " s.check_in_radius_m, c.screen_number, coalesce(c.removed_at, s.removed_at) IS NOT NULL AS is_removed"
+    " s.vendor_id, s.name AS station_name, s.address, s.latitude, s.longitude, s.zone, s.opening_hours,"
+    " s.rotating_code, s.check_in_radius_m, c.screen_number,"
+    " coalesce(c.removed_at, s.removed_at) IS NOT NULL AS is_removed"
     " FROM connector AS c JOIN station AS s ON s.id = c.station_id WHERE c.id = :connector_id"
 )
 
