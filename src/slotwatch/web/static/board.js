@@ -186,7 +186,7 @@
       const story = body.querySelector(".story");
       return story ? { story } : { trouble: body.querySelector(".notfound p")?.textContent ?? `slotwatch answered with error ${answer.status}.` };
     } catch (error) {
-      return error.name === "AbortError" ? undefined : { trouble: "No answer from slotwatch. Nothing may have been done: try again." };
+      return error.name === "AbortError" ? undefined : { trouble: "No answer from slotwatch. Try again soon." };
     }
   };
 
