@@ -77,6 +77,7 @@ install_node_packages() { # what the pages load, and test servers; slotwatch run
 
 place_page_files() { # third-party files that browsers load: installed, never committed
     target=src/slotwatch/web/static/third_party
+    rm -rf "$target" # or what was taken from the list would still be shipped
     mkdir -p "$target"
     for file in @picocss/pico/css/pico.min.css htmx.org/dist/htmx.min.js \
         uplot/dist/uPlot.iife.min.js uplot/dist/uPlot.min.css; do

@@ -1,13 +1,10 @@
 """The driver's pages in a real browser: readable for everybody, and the stories of a booking from search to dispute."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import asyncpg
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Geolocation, Page
@@ -27,6 +24,7 @@ from tests.conftest import NOON, Town
 from tests.integration.web.conftest import make_app
 from tests.support.browser import LOOKS, browsing, carry, listen_to, served, sticking_out
 from tests.support.crew import Crew
+from tests.support.outage import lost
 from tests.support.signed_in import driver_cookie, make_staff, staff_cookie
 
 pytestmark = pytest.mark.browser
@@ -36,9 +34,20 @@ SHOTS = os.environ.get("SLOTWATCH_SHOTS")
 # Made of the same parts as another page: looked at by eye and by axe in one look only.
 LIKE_ANOTHER = {
     *("booking-cancelled", "booking-expired", "booking-confirmed", "booking-pending", "scan-active", "scan-other"),
-    *("scan-none", "scan-nobody", "stations-none", "absent", "pay", "finish"),
+    *(
+        "scan-none",
+        "scan-nobody",
+        "station-long",
+        "book-long",
+        "scan-long",
+        "booking-long",
+        "stations-none",
+        "absent",
+        "pay",
+        "finish",
+    ),
 }
-LONG_NAME = "Parkhaus " + "Donaudampfschifffahrtsgesellschaftskapitänsmütze " * 3
+LONG_NAME = ("Parkhaus " + "Donaudampfschifffahrtsgesellschaftskapitänsmütze " * 9 + "ü" * 600)[:1000]
 ARABIC_NAME = "محطة شحن الميناء القديم"
 
 
@@ -94,6 +103,11 @@ async def _scene(crew: Crew, town: Town) -> Scene:
     made["pending"] = await crew.booked(town.driver, fourth, town.slot(starts_in=27 * HOUR))
     await crew.execute("UPDATE delivery SET state = 'delivered' WHERE channel = 'email' AND state = 'sent'")
     staff_id = await make_staff(crew.desk.database, town.vendor, now=crew.clock.read())
+    await crew.execute("UPDATE driver SET name = $1 WHERE id = $2", LONG_NAME, town.driver.id)
+    long_one = await crew.value(
+        "SELECT min(c.id) FROM connector c JOIN station s ON s.id = station_id WHERE s.name = $1", LONG_NAME
+    )
+    made["long"] = await _paid(crew, town, long_one, town.slot(starts_in=29 * HOUR))
     await crew.execute("UPDATE station SET rotating_code = true WHERE id = 2")
     return Scene(
         driver=await driver_cookie(crew.desk.database, town.driver.id, now=crew.clock.read()),
@@ -127,6 +141,14 @@ def _pages(scene: Scene, town: Town, token: str) -> dict[str, tuple[str, dict[st
             scene.staff,
         ),
     }
+    long_one = scene.bookings["long"]
+    pages["station-long"] = (f"/stations/{ref('ST', long_one.station_id)}?day=2026-03-03", nobody)
+    pages["book-long"] = (
+        f"/stations/{ref('ST', long_one.station_id)}/book?connector={ref('CN', long_one.connector_id)}"
+        "&start=2026-03-03T08:00:00Z&minutes=60",
+        me,
+    )
+    pages["scan-long"] = (f"/c/{ref('CN', long_one.connector_id)}", me)
     pages |= {f"booking-{name}": (f"/bookings/{one.ref}", me) for name, one in scene.bookings.items()}
     pages["pay"] = (f"/bookings/{scene.bookings['pending'].ref}/pay", me)
     pages["cancel"] = (f"/bookings/{scene.bookings['confirmed'].ref}/cancel", me)
@@ -212,19 +234,6 @@ async def _book(page: Page, site: Listener, crew: Crew, hour: str) -> None:
     await page.get_by_text("Check-in opens at").wait_for()
 
 
-@asynccontextmanager
-async def _lost(server: EmbeddedPostgres, database_url: str) -> AsyncIterator[None]:
-    """The database lets nobody in."""
-    name, admin = database_url.rsplit("/", 1)[-1], await asyncpg.connect(server.superuser_url)
-    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-    try:
-        yield
-    finally:
-        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        await admin.close()
-
-
 async def test_a_driver_books_is_told_scans_and_charges_and_the_page_follows_by_itself(
     paying_crew: Crew, town: Town
 ) -> None:
@@ -262,7 +271,7 @@ async def test_a_lost_slot_is_explained_disputed_and_paid_back_and_an_outage_is_
         page = await browser.new_page(**LOOKS["desktop-light"])
         await _book(page, site, paying_crew, "13:15")
         booking, trouble = page.url, page.locator("#trouble")
-        async with _lost(server, database_url):
+        async with lost(server, database_url):
             await trouble.wait_for()
         await paying_crew.live_until(NOON + 2 * HOUR)
         await page.get_by_text("Nobody checked in before the grace period was over").wait_for()

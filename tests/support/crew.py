@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import asyncpg
 from slotwatch.analytics.invariants import broken
 from slotwatch.channels import Message
 from slotwatch.domain.booking import Booking, CheckInMethod
+from slotwatch.domain.errors import WrongConnector
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import Channel
 from slotwatch.domain.slot import Slot
@@ -156,6 +158,12 @@ class Crew:
     async def checked_in(self, booking: Booking, attempt: CheckInAttempt = APP) -> Booking:
         """The booking after its own driver checks in."""
         return await check_in(self.desk, booking.driver_id, booking.id, attempt)
+
+    async def refused(self, booking: Booking, *, scanned: int) -> None:
+        """Its driver scans the code of another bay, which is refused."""
+        with suppress(WrongConnector):
+            await self.checked_in(booking, CheckInAttempt(CheckInMethod.QR, qr_connector_id=scanned))
+            raise AssertionError("the attempt was not refused")
 
     async def load(self, booking: Booking) -> Booking:
         """The booking as it is now."""

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from slotwatch.domain.booking import Booking
-from slotwatch.domain.lifecycle import Cause, State
+from slotwatch.domain.lifecycle import Cause, EndReason, State
 from slotwatch.domain.notices import Channel, DeliveryState, NoticeKind
 from slotwatch.storage.bookings import booking_from_row
 from slotwatch.storage.statements import Connection, Statement, load_sql
@@ -73,6 +73,12 @@ class TransitionView:
     actor: str
     reason: str | None
     at: datetime
+
+    @property
+    def remark(self) -> str:
+        """What somebody wrote about it; may be empty. A reason that is a word for programs is none."""
+        is_written = self.cause in (Cause.CANCELLED, Cause.DISPUTE_WON) and self.reason not in tuple(EndReason)
+        return self.reason or "" if is_written else ""
 
 
 @dataclass(frozen=True)

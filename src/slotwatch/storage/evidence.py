@@ -6,7 +6,7 @@ from typing import Any
 
 from slotwatch.storage.statements import Connection, Statement
 
-__all__ = ["Records", "find_dispute", "records_of"]
+__all__ = ["Attempt", "Records", "find_dispute", "records_of"]
 
 _ATTEMPTS = Statement(
     "SELECT kind, method, valid, detail, received_at FROM evidence WHERE booking_id = :id ORDER BY received_at, id"
@@ -32,6 +32,9 @@ _OWN_DISPUTE = Statement(
     " JOIN booking AS b ON b.id = d.booking_id WHERE d.booking_id = :id AND b.driver_id = :driver_id"
 )
 
+Attempt = tuple[dict[str, Any], dict[str, Any] | None]
+"""The row of an attempt to check in, and the code and message with which it was refused, if it was."""
+
 
 @dataclass(frozen=True)
 class Records:
@@ -43,6 +46,25 @@ class Records:
     outages: list[dict[str, Any]]
     ledger: list[dict[str, Any]]
     dispute: dict[str, Any] | None
+
+    def check_ins(self) -> list[Attempt]:
+        """Every attempt to check in, and what its refusal says; None: it was not refused."""
+        found: list[Attempt] = []
+        for row in self.evidence:
+            match row["kind"]:
+                case "check_in":
+                    found.append((row, None))
+                case "check_in_refused":
+                    _refuse(found, row)
+        return found
+
+
+def _refuse(attempts: list[Attempt], refusal: dict[str, Any]) -> None:
+    """Put the refusal to its attempt: the last one of that instant and kind."""
+    for place, (row, said) in reversed(list(enumerate(attempts))):
+        if said is None and all(row[name] == refusal[name] for name in ("received_at", "method")):
+            attempts[place] = row, refusal["detail"]
+            return
 
 
 async def records_of(conn: Connection, booking_id: int, since: datetime, until: datetime) -> Records:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from slotwatch.domain.money import Money
+from slotwatch.domain.opening_hours import OpeningHours
 from slotwatch.storage.statements import Connection, Statement
 
 __all__ = ["Place", "find_place"]
 
 _FIND = Statement(
     "SELECT c.id AS connector_id, c.label, c.type, c.power_kw, c.price_per_hour, c.currency, s.id AS station_id,"
-    " s.vendor_id, s.name AS station_name, s.address, s.latitude, s.longitude, s.zone, s.rotating_code,"
-    " s.check_in_radius_m, c.screen_number, coalesce(c.removed_at, s.removed_at) IS NOT NULL AS is_removed"
+    " s.vendor_id, s.name AS station_name, s.address, s.latitude, s.longitude, s.zone, s.opening_hours,"
+    " s.rotating_code, s.check_in_radius_m, c.screen_number,"
+    " coalesce(c.removed_at, s.removed_at) IS NOT NULL AS is_removed"
     " FROM connector AS c JOIN station AS s ON s.id = c.station_id WHERE c.id = :connector_id"
 )
 
@@ -32,6 +34,7 @@ class Place:
     latitude: float
     longitude: float
     zone: ZoneInfo
+    hours: OpeningHours
     rotating_code: bool
     check_in_radius_m: int | None
     screen_number: int  # of the link that its screen opens: those with lower numbers were taken back
@@ -45,4 +48,5 @@ async def find_place(conn: Connection, connector_id: int) -> Place | None:
         return None
     values = dict(row)
     money = Money(values.pop("price_per_hour"), values.pop("currency"))
-    return Place(**{**values, "zone": ZoneInfo(values["zone"]), "price_per_hour": money})
+    hours = OpeningHours.from_list(values.pop("opening_hours"))
+    return Place(**{**values, "zone": ZoneInfo(values["zone"]), "hours": hours, "price_per_hour": money})

@@ -76,6 +76,7 @@ async def test_every_kind_of_change_is_told(feed: LiveFeed, crew: Crew, desk: De
     changes: dict[str, Callable[[], Awaitable[object]]] = {
         "the engine moves it": crew.engine,
         "a message goes out": crew.deliver,
+        "an attempt is refused": lambda: crew.refused(booking, scanned=town.connectors[1]),
         "it is disputed": lambda: crew.execute(
             f"INSERT INTO dispute (booking_id, vendor_id, statement, opened_at)"
             f" VALUES ({booking.id}, {booking.vendor_id}, 'I was there', 'now')"

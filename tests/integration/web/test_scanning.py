@@ -311,3 +311,14 @@ async def test_a_late_tap_on_the_link_is_refused_in_words(
     await crew.live_for(31 * MINUTE)
     text = await guest.send(path)
     assert guest.status == 409 and "The grace period has run out" in text and "dispute" in text
+
+
+async def test_a_scan_at_a_station_with_opening_hours_offers_only_what_can_be_booked(
+    mira: Guest, town: Town, clock: MovableClock
+) -> None:
+    page = f"/c/{ref('CN', town.night_shut_connector)}"  # noon is 17:45 in Kathmandu
+    assert "This bay is free until 22:00 NPT. Book it" in text_of(await mira.open(page))
+    clock.advance(5 * HOUR)
+    shut = text_of(await mira.open(page))
+    assert "The station is closed now, and opens at Tue 3 Mar, 08:00 NPT. See what is free here" in shut
+    assert "Book it" not in shut

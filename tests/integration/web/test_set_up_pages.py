@@ -254,6 +254,15 @@ async def test_a_dispute_is_answered_beside_the_evidence_and_both_are_told(
     assert booking.ref in await owner.get("/vendor/disputes?status=decided")
 
 
+async def test_a_dispute_that_was_won_without_a_word_shows_none(owner: Somebody, crew: Crew, town: Town) -> None:
+    booking = await no_show(crew, town)
+    await dispute(crew.desk, town.driver.id, booking.id, "The gate was shut.")
+    path = f"/vendor/disputes/{booking.ref}"
+    assert (await owner.post(path, decision="refund", note="")).status_code == 303
+    page = await owner.get(path)
+    assert "the money given back" in page and "dispute_won" not in page
+
+
 async def test_an_alert_is_seen_to_on_the_page_and_programs_see_the_same(
     owner: Somebody, crew: Crew, town: Town, api: Api
 ) -> None:

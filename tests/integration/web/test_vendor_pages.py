@@ -10,10 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
+from slotwatch.domain.booking import CheckInMethod
+from slotwatch.domain.errors import CheckInTooEarly, WrongConnector
 from slotwatch.domain.ids import ref
 from slotwatch.domain.staff import StaffRole
 from slotwatch.storage.clock import MovableClock
 from slotwatch.storage.database import Database
+from slotwatch.usecases.cancel import cancel
+from slotwatch.usecases.check_in import CheckInAttempt
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.visitors import SESSION_COOKIE
 from tests.conftest import Town
@@ -164,6 +168,23 @@ async def test_staff_check_in_and_cancel_with_the_refund_shown_first(
     assert 'role="alert"' in again.text
     person.csrf = "made up"
     await person.post(f"/vendor/bookings/{coming.ref}/cancel", status=403, reason="x")
+
+
+async def test_a_story_says_of_each_attempt_whether_it_was_refused_and_shows_no_words_for_programs(
+    enter: Enter, crew: Crew, town: Town
+) -> None:
+    person, booking = await enter(), await crew.booked(town.driver, town.connectors[0], town.slot())
+    with pytest.raises(CheckInTooEarly):
+        await crew.checked_in(booking)
+    with pytest.raises(WrongConnector):
+        await crew.checked_in(booking, CheckInAttempt(CheckInMethod.QR, qr_connector_id=town.connectors[1]))
+    await cancel(crew.desk, town.driver.id, booking.id)
+    page = await person.get(f"/vendor/bookings/{booking.ref}")
+    attempts = re.findall(r"<li>(.+?)</li>", page.partition("Check-in attempts")[2].partition("<h2>")[0], re.DOTALL)
+    early, wrong = map(words, attempts)
+    assert "check-in refused in the app: Check-in is not open yet." in early
+    assert "check-in refused by QR code: " in wrong
+    assert "cancelled was cancelled by the driver" in words(page) and "cancelled_by_driver" not in page
 
 
 async def test_a_story_has_notices_tries_and_reports(enter: Enter, crew: Crew, town: Town, clock: MovableClock) -> None:

@@ -246,24 +246,17 @@ def _notices(records: Records) -> list[NoticeOut]:
 
 
 def _check_in_attempts(records: Records) -> list[CheckInTry]:
-    """One line per attempt: its refusal, stored beside it with the same instant, is folded in."""
-    refusals = {row["received_at"]: row["detail"] for row in records.evidence if row["kind"] == "check_in_refused"}
-    attempts = []
-    for row in records.evidence:
-        if row["kind"] != "check_in":
-            continue
-        refusal: dict[str, Any] | None = refusals.get(row["received_at"])
-        attempts.append(
-            CheckInTry(
-                received_at=row["received_at"],
-                method=row["method"],
-                accepted=refusal is None and row["valid"],
-                code=None if refusal is None else refusal.get("code"),
-                message=None if refusal is None else refusal.get("message"),
-                location=row["detail"].get("location"),
-            )
+    return [
+        CheckInTry(
+            received_at=row["received_at"],
+            method=row["method"],
+            accepted=refusal is None and row["valid"],
+            code=None if refusal is None else refusal.get("code"),
+            message=None if refusal is None else refusal.get("message"),
+            location=row["detail"].get("location"),
         )
-    return attempts
+        for row, refusal in records.check_ins()
+    ]
 
 
 def _dispute_json(booking_id: int, row: dict[str, Any]) -> DisputeOut:

@@ -4,6 +4,7 @@
   const RENEW_EVERY = 1000; // at most so often, in ms
   const LIST_EVERY = 5000; // the list of a large board
   const LARGE = 300; // slots
+  const MOST_PARTS = 40; // stations; if more have changed, the whole timeline is fetched
   const POLL_EVERY = 10000;
   const PATIENCE = 4000; // how long the stream may be away before we look by ourselves
 
@@ -13,6 +14,7 @@
   let wanted = new Set();
   let renewedAt = 0, listedAt = 0, timer = 0, busy = false, poller = 0, lostSince = 0;
   let opened = null, openedFrom = null, reading = null;
+  let posting = false, renewLater = false; // of the booking that is opened
 
   const follows = !new URLSearchParams(location.search).get("at");
   const hourOf = (ms) => Math.floor(ms / 1800000); // half hours: a close-up moves on by these
@@ -62,12 +64,21 @@
 
   const isShown = (element) => element && element.getClientRects().length > 0;
 
+  // Of the whole timeline: the slots of which stations to draw, so that nothing that is seen goes blank.
+  const drawn = () => {
+    const ids = new Set([...document.querySelectorAll(".station:not(.later)")].map((one) => one.id).concat(...wanted));
+    ids.delete("everything");
+    return [...ids].slice(0, 600).join(",");
+  };
+
   const parts = () => {
     const large = document.querySelectorAll(".s").length > LARGE;
     const names = ["numbers"];
     const now = Date.now();
+    const shown = isShown($("timeline"));
+    if (shown && wanted.size > MOST_PARTS) wanted.add("everything");
     if (wanted.has("everything")) names.push("timeline");
-    else if (isShown($("timeline"))) names.push(...[...wanted].slice(0, 40));
+    else if (shown) names.push(...wanted);
     if (!large || wanted.has("everything") || now - listedAt >= LIST_EVERY) { names.push("list"); listedAt = now; }
     else setTimeout(() => want(), LIST_EVERY - (now - listedAt));
     return names.join(",");
@@ -80,7 +91,7 @@
     renewedAt = Date.now();
     const asked = new URLSearchParams(location.search);
     asked.set("parts", parts());
-    if (wanted.has("everything") && document.querySelector(".station.later")) asked.set("drawn", [...document.querySelectorAll(".station:not(.later)")].map((one) => one.id).slice(0, 600).join(","));
+    if (wanted.has("everything")) asked.set("drawn", drawn());
     const before = wanted;
     wanted = new Set();
     try {
@@ -114,7 +125,7 @@
     const told = JSON.parse(event.data);
     alive();
     if (event.type === "reload" || !told.bookingIds.length || told.stationIds.some((id) => !$(id))) want("everything");
-    else want(...told.stationIds);
+    else want(...told.stationIds.filter((id) => !$(id).classList.contains("later")));
     if (opened && (event.type === "reload" || told.bookingIds.includes(opened) || !told.bookingIds.length)) renewPanel();
   };
 
@@ -163,40 +174,75 @@
     if (opened) { $(opened)?.classList.add("open"); $(`row-${opened}`)?.classList.add("open"); }
   };
 
+  // The story at that address, or in words why there is none.
   const read = async (address, options = {}) => {
     reading?.abort();
     reading = new AbortController();
-    const answer = await fetch(address, { ...options, signal: reading.signal, headers: { "HX-Request": "true", ...options.headers }, cache: "no-store" });
-    if (answer.status === 401) return ended();
-    const text = await answer.text();
-    const body = new DOMParser().parseFromString(text, "text/html");
-    return (body.querySelector(".story, .notfound") || body.querySelector("main"))?.outerHTML ?? "";
-  };
-
-  const show = async (address, options) => {
+    const headers = { Accept: "text/html", "HX-Request": "true" };
     try {
-      const story = await read(address, options);
-      if (story === undefined) return;
-      const fresh = `<button type="button" class="close small outline secondary" data-close>Close</button>${story}`;
-      const renews = !panel.hidden && options === undefined && panel.querySelector(".story")?.dataset.booking === opened;
-      await htmx.swap({ text: fresh, target: panel, sourceElement: panel, swap: renews ? "innerMorph" : "innerHTML" });
-      panel.hidden = false;
-      if (!renews) panel.focus();
-      markOpened();
-      tick();
+      const answer = await fetch(address, { ...options, signal: reading.signal, headers, cache: "no-store" });
+      if (answer.status === 401) return ended();
+      const body = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const story = body.querySelector(".story");
+      return story ? { story } : { trouble: body.querySelector(".notfound p")?.textContent ?? `slotwatch answered with error ${answer.status}.` };
     } catch (error) {
-      if (error.name !== "AbortError") location.assign(address);
+      return error.name === "AbortError" ? undefined : { trouble: "No answer from slotwatch. Try again soon." };
     }
   };
 
-  const renewPanel = () => { if (!panel.querySelector("textarea, input[type=text]")) show(`/vendor/bookings/${opened}`); };
+  const show = async (address, options) => {
+    const found = await read(address, options);
+    if (!found) return;
+    const before = panel.querySelector(`.story[data-booking="${opened}"]`);
+    const renews = options === undefined && before !== null;
+    const banner = document.createElement("p");
+    if (found.trouble) {
+      banner.className = "banner bad trouble";
+      banner.setAttribute("role", "alert");
+      banner.textContent = `${found.trouble} `;
+      if (!before) banner.append(Object.assign(document.createElement("a"), { href: address, textContent: "Try again" }));
+    }
+    if (found.trouble && before) { // what was shown stays, and all that was typed
+      panel.querySelector(".trouble")?.remove();
+      before.before(banner);
+    } else {
+      if (renews) keepRefusal(before, found.story);
+      const fresh = `<button type="button" class="close small outline secondary" data-close>Close</button>${(found.story ?? banner).outerHTML}`;
+      await htmx.swap({ text: fresh, target: panel, sourceElement: panel, swap: renews ? "innerMorph" : "innerHTML" });
+    }
+    panel.hidden = false;
+    if (!renews) panel.focus();
+    markOpened();
+    tick();
+  };
+
+  // Why something was refused stands in its answer only: it stays until the booking moves or something else is done.
+  const keepRefusal = (before, story) => {
+    const said = before.querySelector(".banner[role=alert]");
+    const state = (one) => one.querySelector("h1 .state").textContent;
+    if (said && story && state(before) === state(story)) story.querySelector("h1").after(said.cloneNode(true));
+  };
+
+  const renewPanel = () => {
+    if (posting) renewLater = true;
+    else if (!panel.querySelector("textarea, input[type=text]")) show(`/vendor/bookings/${opened}`);
+  };
+
+  const post = async (form) => {
+    posting = true;
+    await show(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    posting = false;
+    if (renewLater && opened) renewPanel();
+    renewLater = false;
+  };
 
   const close = () => {
     panel.hidden = true;
     panel.replaceChildren();
+    const from = openedFrom?.isConnected ? openedFrom : $(opened); // it may have been drawn anew meanwhile
     opened = null;
     markOpened();
-    openedFrom?.focus?.();
+    from?.focus();
   };
 
   document.addEventListener("click", (event) => {
@@ -214,7 +260,7 @@
     const form = event.target;
     if (!panel.contains(form) || form.method !== "post") return;
     event.preventDefault();
-    show(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    post(form);
   });
 
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !panel.hidden) close(); });

@@ -34,8 +34,9 @@
     tick();
   };
 
-  // Somebody who is typing is not interrupted.
-  const isTyping = () => [...part().querySelectorAll("textarea")].some((box) => box.value || box === document.activeElement);
+  // Somebody who is typing is not interrupted, nor a form that waits for the phone's position.
+  const isInUse = () => part().querySelector("form[data-waits]") !== null
+    || [...part().querySelectorAll("textarea")].some((box) => box.value || box === document.activeElement);
 
   const renew = async () => {
     const trouble = document.getElementById("trouble");
@@ -45,7 +46,7 @@
       if (answer.status === 404) return location.reload();
       if (!answer.ok) throw new Error(String(answer.status));
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("now");
-      if (fresh.dataset.version !== part().dataset.version && !isTyping()) {
+      if (fresh.dataset.version !== part().dataset.version && !isInUse()) {
         part().replaceWith(fresh);
         askWhere(fresh);
       } else if (fresh.dataset.now) {
@@ -78,6 +79,8 @@
       form.addEventListener("submit", async (event) => {
         if (form.dataset.asked) return;
         event.preventDefault();
+        if ("waits" in form.dataset) return;
+        form.dataset.waits = "";
         const button = form.querySelector("button");
         button.setAttribute("aria-busy", "true");
         const coords = await position();

@@ -86,7 +86,7 @@ async def show_evidence(request: PageRequest, booking_id: FromPath[str]) -> Resp
         money=money_of(found.view),
         times=times,
         zone=times.long_zone(booking.timeline.starts_at),
-        moves=[_Line(times.exact(move.at), happened(move), _reason(move.reason)) for move in found.transitions],
+        moves=[_Line(times.exact(move.at), happened(move), move.remark) for move in found.transitions],
         notices=_notices(found, times),
         attempts=[_attempt(row, times) for row in found.records.evidence],
         outages=[_outage(row, times) for row in found.records.outages],
@@ -167,11 +167,6 @@ def _outage(row: Mapping[str, Any], times: StationTimes) -> _Line:
 def _movement(row: Mapping[str, Any], times: StationTimes) -> _Line:
     words = _MONEY.get(row["entry"], row["entry"])
     return _Line(times.exact(row["at"]), words, money_words(Money(row["amount"], row["currency"])))
-
-
-def _reason(reason: str | None) -> str:
-    """What somebody wrote; words for programs are left out."""
-    return reason if reason and " " in reason else ""
 
 
 EVIDENCE_PAGES: tuple[HTTPRouteHandler, ...] = (show_evidence, open_dispute)

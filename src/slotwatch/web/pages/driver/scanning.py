@@ -176,23 +176,26 @@ async def _scan_page(
         is_over=view is not None and view.booking.state is State.EXPIRED,
         needs_code=needs_code,
         needs_position=place.check_in_radius_m is not None,
-        free_until=await _free_until(request, scan) if scan.finding is Finding.NO_BOOKING else None,
+        now_here=await _now_here(request, scan) if scan.finding is Finding.NO_BOOKING else (False, ""),
         now=scan.now,
     )
 
 
-async def _free_until(request: PageRequest, scan: Scan) -> str | None:
-    """Until when the bay is free from now on, in words; None: somebody holds it, or it was removed."""
-    if scan.place.is_removed:
-        return None
+async def _now_here(request: PageRequest, scan: Scan) -> tuple[bool, str]:
+    """Whether the bay can be booked from now on, and what is to be said about it."""
+    place, times, until = scan.place, StationTimes(scan.place.zone), scan.now + _LOOK_AHEAD
+    opens, closes = next(iter(place.hours.within(scan.now, until, place.zone)), (None, scan.now))
+    if opens is None:
+        return False, "The station is closed now."
+    if opens > scan.now:
+        return False, f"The station is closed now, and opens at {times.day_time(opens)}."
     desk: Desk = request.app.state.desk
-    until = scan.now + _LOOK_AHEAD
     async with desk.database.connection() as conn:
-        busy = await busy_times(conn, [scan.place.station_id], scan.now, until)
-    first = next(iter(busy.get(scan.place.connector_id, [])), None)
-    if first is None:
-        return "for the next hours"
-    return None if first[0] <= scan.now else f"until {StationTimes(scan.place.zone).time(first[0])}"
+        busy = await busy_times(conn, [place.station_id], scan.now, until)
+    ends = min(closes, next((taken_from for taken_from, _ in busy.get(place.connector_id, [])), until))
+    if ends <= scan.now:
+        return False, "Somebody else holds this bay at the moment."
+    return True, f"This bay is free {'for the next hours' if ends >= until else f'until {times.time(ends)}'}."
 
 
 def _back(place: Place, seen: str) -> str:

@@ -226,17 +226,17 @@ def _section(station: BoardStation, window: Period, zone: ZoneInfo, *, is_later:
 
 
 def _drawn(connector: BoardConnector, zone: ZoneInfo, window: Period) -> Iterator[DrawnSlot]:
-    kept = [slot for slot in connector.slots if slot.state not in _LET_GO]
-    taken = [slot for slot in connector.slots if slot.state in _LET_GO]
-    full: list[BoardSlot] = [*kept]
+    full = [slot for slot in connector.slots if not _let_go(slot)]
     low = set()
-    for slot in taken:
-        if any(slot.starts_at < other.ends_at and other.starts_at < slot.ends_at for other in full):
+    for slot in filter(_let_go, connector.slots):
+        if any(slot.starts_at < _held_until(other) and other.starts_at < slot.ends_at for other in full):
             low.add(slot.id)
         else:
             full.append(slot)
     for slot in connector.slots:
-        begin, end = max(slot.starts_at, window.since), min(slot.ends_at, window.until)
+        begin, end = max(slot.starts_at, window.since), min(_held_until(slot), window.until)
+        if end <= begin:
+            continue
         since, until = _countdown(slot)
         yield DrawnSlot(
             slot.ref,
@@ -250,6 +250,19 @@ def _drawn(connector: BoardConnector, zone: ZoneInfo, window: Period) -> Iterato
             until,
             _deadline(slot, zone),
         )
+
+
+def _let_go(slot: BoardSlot) -> bool:
+    """Whether its whole time may belong to another booking."""
+    is_unused = slot.freed_at is not None and slot.freed_at <= slot.starts_at
+    return slot.state in _LET_GO or (slot.state in FINAL_STATES and is_unused)
+
+
+def _held_until(slot: BoardSlot) -> datetime:
+    """Where its box ends: at its end, or when it let the bay go, if somebody had used it."""
+    if _let_go(slot) or slot.state not in FINAL_STATES or slot.freed_at is None:
+        return slot.ends_at
+    return min(slot.freed_at, slot.ends_at)
 
 
 def _row(slot: BoardSlot, station: BoardStation, connector: BoardConnector) -> Row:

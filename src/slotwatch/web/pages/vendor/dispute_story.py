@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from slotwatch.domain.lifecycle import Cause, State
@@ -75,8 +74,7 @@ _Told = Iterator[tuple[datetime, str, bool]]
 def _moves(evidence: Evidence) -> _Told:
     for move in evidence.transitions:
         words = "Paid" if move.cause is Cause.PAID else _STATES[move.to_state]
-        reason = f": {move.reason}" if move.reason and move.cause in (Cause.CANCELLED, Cause.DISPUTE_WON) else ""
-        yield move.at, words + reason, move.to_state is State.EXPIRED
+        yield move.at, words + (f": {move.remark}" if move.remark else ""), move.to_state is State.EXPIRED
 
 
 def _messages(evidence: Evidence) -> _Told:
@@ -91,13 +89,7 @@ def _messages(evidence: Evidence) -> _Told:
 
 
 def _check_ins(evidence: Evidence) -> _Told:
-    refusals = {
-        row["received_at"]: row["detail"] for row in evidence.records.evidence if row["kind"] == "check_in_refused"
-    }
-    for row in evidence.records.evidence:
-        if row["kind"] != "check_in":
-            continue
-        refusal: dict[str, Any] | None = refusals.get(row["received_at"])
+    for row, refusal in evidence.records.check_ins():
         said = "was accepted" if refusal is None else f"was refused: {refusal.get('message', refusal.get('code', ''))}"
         yield row["received_at"], f"A check-in by {row['method'] or 'unknown means'} {said}", True
 

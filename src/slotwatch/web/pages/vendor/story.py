@@ -83,7 +83,7 @@ def moves_of(history: list[TransitionView], zone: ZoneInfo) -> list[Line]:
             instant(move.at, zone),
             _CAUSES[move.cause],
             move.to_state.value,
-            _by(move.actor) + (f": {move.reason}" if move.reason and move.cause is Cause.CANCELLED else ""),
+            _by(move.actor) + (f": {move.remark}" if move.remark else ""),
         )
         for move in history
     ]
@@ -122,11 +122,17 @@ def check_ins(records: Records, zone: ZoneInfo) -> list[Line]:
     return [
         Line(
             instant(row["received_at"], zone),
-            "check-in" if row["valid"] else "check-in refused",
-            note=" ".join(filter(None, (_METHODS.get(row["method"] or "", ""), _detail(row["detail"])))),
+            "check-in" if refusal is None else "check-in refused",
+            note=_noted(_METHODS.get(row["method"] or "", ""), _detail(row["detail"]), refusal),
         )
-        for row in records.evidence
+        for row, refusal in records.check_ins()
     ]
+
+
+def _noted(how: str, detail: str, refusal: Mapping[str, Any] | None) -> str:
+    """How and what about it, and after a colon why not."""
+    why_not = "" if refusal is None else refusal.get("message", "")
+    return ": ".join(filter(None, (" ".join(filter(None, (how, detail))), why_not)))
 
 
 def ledger_lines(records: Records, zone: ZoneInfo) -> list[tuple[str, str, str, str]]:

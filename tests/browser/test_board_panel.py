@@ -1,0 +1,141 @@
+"""The booking beside the vendor's board in a real browser, when something goes wrong: it stays, and says so."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from slotwatch.domain.booking import Booking
+from slotwatch.domain.lifecycle import State
+from slotwatch.processes.http import Listener
+from slotwatch.storage.embedded import EmbeddedPostgres
+from tests.conftest import NOON, Town
+from tests.integration.web.conftest import make_app
+from tests.support.browser import browsing, carry, served
+from tests.support.crew import Crew
+from tests.support.outage import lost
+from tests.support.signed_in import make_staff, staff_cookie
+
+pytestmark = pytest.mark.browser
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+async def site(crew: Crew) -> AsyncIterator[Listener]:
+    async with served(make_app(crew.desk)) as site:
+        yield site
+
+
+@pytest.fixture
+async def in_grace(crew: Crew, town: Town) -> Booking:
+    await crew.never_silent()
+    slot = town.slot()
+    booking = await crew.booked(town.driver, town.connectors[0], slot)
+    await crew.live_until(slot.starts_at)
+    return booking
+
+
+@pytest.fixture
+async def board(browser: Browser, site: Listener, crew: Crew, town: Town, in_grace: Booking) -> Page:
+    """The owner's board with that booking beside it."""
+    staff = await make_staff(crew.desk.database, town.vendor, now=NOON)
+    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    await carry(context, await staff_cookie(crew.desk.database, staff, now=crew.clock.read()), site.url)
+    page = await context.new_page()
+    await page.goto(f"{site.url}/vendor")
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    await page.locator(f"#{in_grace.ref}").click()
+    await expect(page.locator("#panel .story")).to_have_attribute("data-booking", in_grace.ref)
+    return page
+
+
+async def tap(board: Page) -> None:
+    """What the staff do."""
+    await board.locator("#panel").get_by_role("button", name="Check in").click()
+
+
+async def test_an_error_of_ours_is_said_beside_the_story_and_the_next_try_works(
+    board: Page, crew: Crew, in_grace: Booking
+) -> None:
+    trouble = board.locator("#panel .banner.bad")
+    await crew.execute("ALTER TABLE evidence RENAME TO gone")
+    await tap(board)
+    await expect(trouble).to_contain_text("The database schema is not the one")
+    await expect(board.locator("#panel .story")).to_have_attribute("data-booking", in_grace.ref)
+    await crew.execute("ALTER TABLE gone RENAME TO evidence")
+    await tap(board)
+    await expect(board.locator("#panel h1 .state")).to_have_text("active")
+    await expect(trouble).to_have_count(0)
+
+
+async def test_a_form_of_an_earlier_sign_in_is_refused_in_words(board: Page, crew: Crew, in_grace: Booking) -> None:
+    await board.evaluate("document.querySelector('#panel input[name=csrf]').value = 'old'")
+    await tap(board)
+    await expect(board.locator("#panel .banner.bad")).to_contain_text("Load the page again")
+    await expect(board.locator("#panel .story")).to_be_visible()
+    assert await crew.state(in_grace) is State.GRACE
+
+
+async def test_without_a_network_the_page_stays_where_it_is(board: Page, in_grace: Booking, site: Listener) -> None:
+    await board.route("**/vendor/bookings/**", lambda route: route.abort())
+    await tap(board)
+    await expect(board.locator("#panel .banner.bad")).to_contain_text("No answer from slotwatch")
+    await expect(board.locator("#panel .story")).to_be_visible()
+    assert board.url == f"{site.url}/vendor"
+    await board.locator("[data-close]").click()
+    await board.locator(f"#row-{in_grace.ref} a").click()
+    again = board.locator("#panel").get_by_role("link", name="Try again")
+    await expect(again).to_be_visible()
+    await board.unroute("**/vendor/bookings/**")
+    await again.click()
+    await expect(board.locator("#panel .story")).to_have_attribute("data-booking", in_grace.ref)
+
+
+async def test_a_refused_attempt_of_the_driver_shows_by_itself(
+    board: Page, crew: Crew, town: Town, in_grace: Booking
+) -> None:
+    await expect(board.locator("#panel .story")).to_contain_text("None so far.")
+    await crew.refused(in_grace, scanned=town.connectors[1])
+    await expect(board.locator("#panel .story")).to_contain_text("check-in refused by QR code")
+
+
+async def test_the_words_of_a_refusal_stay_when_the_story_renews_itself(
+    board: Page, crew: Crew, town: Town, in_grace: Booking
+) -> None:
+    crew.clock.move_to(in_grace.timeline.grace_ends_at + SECOND)  # the engine is not there yet
+    refused = board.locator("#panel [role=alert]")
+    async with board.expect_response(lambda answer: answer.url.endswith(in_grace.ref)):  # it renews itself
+        await tap(board)
+        await expect(refused).to_contain_text("The grace period has run out")
+    await crew.refused(in_grace, scanned=town.connectors[1])
+    await expect(board.locator("#panel .story")).to_contain_text("check-in refused by QR code")
+    await expect(refused).to_contain_text("The grace period has run out")
+    await crew.live_for(60 * SECOND)
+    await expect(board.locator("#panel h1 .state")).to_have_text("expired")
+    await expect(refused).to_have_count(0)
+
+
+async def test_without_the_database_everything_stays_and_says_so_until_it_is_back(
+    board: Page, crew: Crew, in_grace: Booking, server: EmbeddedPostgres, database_url: str
+) -> None:
+    live, trouble = board.locator("#live"), board.locator("#panel .trouble")
+    async with lost(server, database_url):
+        await expect(live).to_contain_text("No answer from the database. What you see is as of", timeout=10_000)
+        await tap(board)
+        await expect(trouble).to_be_visible(timeout=20_000)
+        before = await board.locator(f"#row-{in_grace.ref} .clock").inner_text()
+        await expect(board.locator(f"#row-{in_grace.ref} .clock")).not_to_have_text(before)  # it still counts down
+        await expect(live).to_have_attribute("data-state", "trouble")
+    await expect(live).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(trouble).to_have_count(0)
+    await crew.checked_in(in_grace)
+    await expect(board.locator(f"#{in_grace.ref}.active")).to_have_count(1)
+    await expect(board.locator("#panel h1 .state")).to_have_text("active")
