@@ -98,7 +98,7 @@ async def test_a_start_notice_stands_behind_no_batch_of_reminders_that_a_slow_pr
     slow.gate = asyncio.Event()
     sender, stop = crew.sender(slow, SenderSettings(batch_size=5, lanes=2)), asyncio.Event()
     sending = asyncio.create_task(sender.run(stop))
-    await slow.entered.wait()
+    await until(lambda: _are_leased(crew, 2 * 5))
     started = await crew.booked(town.stranger, town.connectors[0], town.slot(starts_in=30 * MINUTE))
     crew.clock.move_to(started.timeline.starts_at)
     await crew.engine()
@@ -111,6 +111,10 @@ async def test_a_start_notice_stands_behind_no_batch_of_reminders_that_a_slow_pr
     await sending
     kinds = [message.kind for message in slow.asked]
     assert kinds.index("slot_started") <= 2, "only what was ready and what was under way went before it"
+
+
+async def _are_leased(crew: Crew, count: int) -> bool:
+    return bool(await crew.value("SELECT count(*) = $1 FROM delivery WHERE lease > 0 AND channel = 'email'", count))
 
 
 async def _is_leased(crew: Crew, kind: str) -> bool:

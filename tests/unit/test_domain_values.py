@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import slotwatch.domain
@@ -249,6 +249,7 @@ def test_quiet_that_ends_in_the_hour_that_comes_twice_ends_in_its_second_half_to
     st.times() | st.times(max_value=time(4)),
     st.times(max_value=time(4)),
 )
+@example(datetime(2026, 3, 29, tzinfo=UTC), timedelta(0), time(0), time(2, fold=1))
 def test_quiet_always_ends_after_now_and_within_a_day(
     day: datetime, after_midnight: timedelta, start: time, end: time
 ) -> None:

@@ -30,7 +30,7 @@ class QuietHours:
         if not is_quiet:
             return None
         day = local.date() + timedelta(days=1) if over_midnight and wall >= self.start else local.date()
-        end = datetime.combine(day, self.end, self.zone)
+        end = datetime.combine(day, self.end.replace(fold=0), self.zone)
         if end.astimezone(UTC) <= now:  # clocks went back, and it is quiet for the second time
             end = end.replace(fold=1)
         return end.astimezone(UTC)
