@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from slotwatch.channels import Message
 from slotwatch.channels.channel import CalendarPart, has_control_characters, plain
 from slotwatch.channels.mail import Mail, Sender, UnfitMessageError, message_id, parse_sender, write_mail
+from slotwatch.channels.mime import text_part
 
 SENDER = Sender("Slotwatch", "s@slotwatch.example")
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"]
@@ -151,3 +152,9 @@ def test_foreign_text_becomes_one_printable_line_of_at_most_300_characters(text:
 def test_foreign_text_that_is_harmless_stays_as_it_is() -> None:
     assert plain("550 5.1.1 <a@example.com>: no such user") == "550 5.1.1 <a@example.com>: no such user"
     assert plain("two\r\nlines") == "two lines"
+
+
+def test_half_a_character_in_html_makes_no_mail() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        text_part("html", "<p>\ud83d</p>")
+    assert b" &#54491;" in text_part("html", f"<p>{'Seoul ' * 20}\ud4db</p>").body, "a whole one that looks like half"

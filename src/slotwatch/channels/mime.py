@@ -14,7 +14,7 @@ __all__ = ["Part", "file_part", "multipart", "text_part"]
 
 _LONGEST_LINE = 998  # RFC 5322 section 2.1.1
 _CRLF = b"\r\n"
-_FEW = 20  # of so many bytes one may be beyond ASCII
+_LONGER = 0.25  # by so much HTML may grow by references; each is six characters or so for one
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,10 @@ class Part:
 
 def text_part(subtype: str, text: str, parameters: str = "") -> Part:
     """`text/subtype`, encoded as it takes least. Raises UnicodeEncodeError for half characters."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    data = (text if text.endswith("\n") else text + "\n").replace("\n", "\r\n").encode()
-    if subtype == "html" and not data.isascii():
-        data = _with_references(data)
+    data = _with_references(text) if subtype == "html" else text.encode()
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = (data if data.endswith(b"\n") else data + b"\n").replace(b"\n", _CRLF)
     encoding, body = _encoded(data)
     head = f'Content-Type: text/{subtype}; charset="utf-8"{parameters}\r\nContent-Transfer-Encoding: {encoding}\r\n'
     return Part(head.encode("ascii"), body)
@@ -62,15 +61,16 @@ def multipart(subtype: str, parts: Sequence[Part]) -> Part:
     )
 
 
-def _with_references(html: bytes) -> bytes:
+def _with_references(html: str) -> bytes:
     """The few characters beyond ASCII in HTML's own notation: then nothing needs encoding, which takes longer than all
     else about a mail. Not where there are many of them, nor where a style sheet holds one: it knows no such notation.
     """
-    text = html.decode()
-    others = len(html) - len(text)  # at least one for each such character
-    if others * _FEW > len(html) or not text[text.find("<style") : text.rfind("</style>") + 1].isascii():
-        return html
-    return text.encode("ascii", "xmlcharrefreplace")
+    if html.isascii() or not html[html.find("<style") : html.rfind("</style>") + 1].isascii():
+        return html.encode()
+    data = html.encode("ascii", "xmlcharrefreplace")
+    if b"&#5" in data:  # 55296 to 57343 are halves of characters, which have no encoding
+        html.encode()
+    return data if len(data) - len(html) <= len(html) * _LONGER else html.encode()
 
 
 def _encoded(data: bytes) -> tuple[str, bytes]:

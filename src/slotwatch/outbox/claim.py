@@ -56,22 +56,22 @@ class Claimed:
     before: tuple[int, int] = (0, 0)  # how many of this claim go to the same address, are of the same vendor
     facts: Mapping[str, Any]  # the booking with its station, connector and driver, as the claim statement names them
 
-    @cached_property
+    @property
     def key(self) -> str:
         """The delivery's stable name: the provider's idempotency key."""
         return f"{self.notice_id}-{self.channel}"
 
-    @cached_property
+    @property
     def rule(self) -> NoticeRule:
         """How this kind of notice is sent."""
         return NOTICE_RULES[self.kind]
 
-    @cached_property
+    @property
     def state(self) -> State | None:
         """Where the booking stood when the delivery was claimed; None: it is about no booking."""
         return None if self.facts["state"] is None else State(self.facts["state"])
 
-    @cached_property
+    @property
     def told(self) -> Mapping[str, Any]:
         """What the notice itself brings along; kinds about no booking have nothing else."""
         return self.facts.get("told") or {}

@@ -14,13 +14,17 @@ class Hands:
     record. Shared by them."""
 
     def __init__(self) -> None:
-        self._held: dict[int, asyncio.Event] = {}
+        self._held: dict[int, asyncio.Event | None] = {}  # the event of those that somebody waits for
 
     async def free(self, notice_id: int, within: float) -> None:
         """Wait until nobody has it, for so many seconds at most."""
+        if notice_id not in self._held:  # nearly always
+            return
         try:
             async with asyncio.timeout(within):
-                while (given_back := self._held.get(notice_id)) is not None:
+                while notice_id in self._held:
+                    given_back = self._held[notice_id] or asyncio.Event()
+                    self._held[notice_id] = given_back
                     await given_back.wait()
         except TimeoutError:
             return
@@ -29,9 +33,11 @@ class Hands:
         """Whether it is ours now; `give_back` it then."""
         if notice_id in self._held:
             return False
-        self._held[notice_id] = asyncio.Event()
+        self._held[notice_id] = None
         return True
 
     def give_back(self, notice_id: int) -> None:
         """The next one may have it."""
-        self._held.pop(notice_id).set()
+        waited_for = self._held.pop(notice_id)
+        if waited_for is not None:
+            waited_for.set()

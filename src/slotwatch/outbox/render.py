@@ -155,7 +155,7 @@ class Renderer:
         compiled = self._compiled(Part.SMS, telling)
         values = _values(compiled.needs.union(_SHORTENED_BY_FIT), telling)
         words = _words(telling.language, html=False)
-        return lambda replaced: compiled.template.render({**values, **replaced, **words}), values
+        return lambda replaced: compiled.fill({**values, **replaced, **words}, telling.language), values
 
     def _compiled(self, part: Part, telling: Telling) -> Compiled:
         vendor_id = telling.facts.get("vendor_id")
@@ -167,7 +167,7 @@ class Renderer:
 
     def _fill(self, compiled: Compiled, telling: Telling, *, html: bool) -> str:
         values = _values(compiled.needs, telling)
-        return compiled.template.render({**values, **_words(telling.language, html=html)})
+        return compiled.fill({**values, **_words(telling.language, html=html)}, telling.language)
 
     def _try_out(self) -> None:
         """Fill in every template of the operator's once, so that a fault shows at start and not with a driver."""

@@ -123,7 +123,8 @@ class Sender:
         woken = asyncio.ensure_future(self.wake.wait())
         try:
             await asyncio.wait({newest, stopped}, timeout=0.25, return_when=asyncio.FIRST_COMPLETED)
-            if len(lanes) >= self._settings.lanes and not any(lane.done() for lane in lanes - {newest}):
+            was_full = len(lanes) >= self._settings.lanes
+            if was_full and not any(lane.done() for lane in lanes - {newest}):
                 urgent = {woken} if len(lanes) == self._settings.lanes or newest.done() else set()
                 lively = {lane for lane in lanes if not lane.done()}
                 seconds = _POLL.total_seconds() if urgent else None
@@ -137,16 +138,16 @@ class Sender:
         for error in [lane.exception() for lane in finished]:
             if error is not None:
                 raise error
-        return bool(lanes) or any(lane.result().claimed for lane in finished)
+        return was_full or newest not in finished or any(lane.result().claimed for lane in finished)
 
     async def _lane(self, least_urgent: Urgency) -> SendReport:
-        """One batch, as big as what goes out in about a second: a claim costs the same for few and for many."""
+        """One batch, as big as what goes out while it is fresh: a claim costs the same for few and for many."""
         size, began = self._claim_size, monotonic()
         report = await self.run_once(least_urgent=least_urgent, size=size)
         seconds = monotonic() - began
-        if report.claimed >= size and seconds < _FRESH_SECONDS / 2:
+        if report.claimed >= size and seconds < _FRESH_SECONDS / 3:
             self._claim_size = min(2 * size, _GROWTH * self._settings.batch_size)
-        elif seconds > _FRESH_SECONDS:
+        elif seconds > _FRESH_SECONDS * 2 / 3:
             self._claim_size = max(size // 2, self._settings.batch_size)
         return report
 
@@ -229,7 +230,7 @@ class Sender:
         is_keyless = not self._provider.has_key
         if is_keyless and delivery.handed_over is not None:
             return after_silence(delivery, self._enabled)
-        delivery, looked, stale = await self._judged(delivery, claimed)
+        began, stale = claimed, self._stale(delivery)
         if stale is not None:
             return stale
         message = self._write(delivery, self._frontend_url)
@@ -238,30 +239,25 @@ class Sender:
         async with self._slots:
             if self._stop.is_set() or not self._is_ours_for_a_try(claimed):
                 return _given_back(delivery)
-            try:
-                delivery, began, stale = await self._judged(delivery, looked)
-            except (Unavailable, *CONNECTION_ERRORS):  # it is noted as handed over, and nobody was given it
-                return _given_back(delivery)
-            if stale is not None:
-                return stale
+            if monotonic() > claimed + _FRESH_SECONDS:  # it had to queue behind others
+                began = monotonic()
+                try:
+                    delivery = await self._fresh(delivery)
+                except (Unavailable, *CONNECTION_ERRORS):  # it is noted as handed over, and nobody was given it
+                    return _given_back(delivery)
+                if (stale := self._stale(delivery)) is not None:
+                    return stale
             outcome = await self._provider.send(message, timeout=self._settings.timeout_seconds)
         now: datetime = delivery.claimed_at + timedelta(seconds=monotonic() - began)
         return after_try(delivery, outcome, now=now, jitter=self._random.random(), enabled=self._enabled)
 
-    async def _judged(self, delivery: Claimed, looked: float) -> tuple[Claimed, float, Verdict | None]:
-        """The delivery as it is now, when that was, and why it must not be sent, if so.
-
-        What was looked at less than a second ago counts as fresh.
-        """
-        now = monotonic()
-        if now > looked + _FRESH_SECONDS:
-            delivery, looked = await self._fresh(delivery), now
+    def _stale(self, delivery: Claimed) -> Verdict | None:
+        """Why it must not be sent as it was when it was looked at, if so."""
         settings, caps = self._settings, self._caps
-        stale = before_sending(delivery, self._enabled, delivery.claimed_at, settings=settings, caps=caps)
-        return delivery, looked, stale
+        return before_sending(delivery, self._enabled, delivery.claimed_at, settings=settings, caps=caps)
 
     async def _fresh(self, delivery: Claimed) -> Claimed:
-        """The delivery with the booking's state and the time of now: it had to queue behind others."""
+        """The delivery with the booking's state and the time of now."""
         booking_id, now = delivery.facts["booking_id"], self._clock.fixed
         row = await self._database.fetchrow_together(_STATE, {"now": now}, booking_id=booking_id)
         assert row is not None

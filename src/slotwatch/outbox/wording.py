@@ -1,7 +1,8 @@
 """Finds the files of a message, lets an operator's own files take their place, and compiles all of them once at start.
 
 A file is worked out in two steps. At start `[% … %]`, `[[ … ]]` put the file into its frame, and MJML becomes HTML with
-what stands in `{{ … }}`, `{% … %}` surviving; the result is compiled. So sending only fills in values.
+what stands in `{{ … }}`, `{% … %}` surviving; the result is compiled. When a language is first spoken, all sentences
+are put into it, once. So sending only fills in values.
 """
 
 import re
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import mrml
-from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
+from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateError, TemplateNotFound, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from slotwatch.domain.notices import NoticeKind
-from slotwatch.locale.catalogues import LANGUAGES
+from slotwatch.locale.catalogues import LANGUAGES, Language
 from slotwatch.outbox.template_check import (
     Fault,
     TemplateFault,
@@ -36,6 +37,7 @@ BUILT_IN = Path(__file__).parent / "templates"
 _NO_FONTS = mrml.RenderOptions(fonts={})  # or it loads fonts from another company, which would see who reads
 _WORDS = ("gettext", "ngettext")
 _LINE_ENDS = re.compile(r"(?:</tr>|</?tbody>|</table>|</td>|</style>|</head>|<br ?/?>)(?=\S)")
+_PLACES = re.compile(r"%\((\w+)\)s")  # of the values in a sentence
 _LONG_ENOUGH = 120  # characters; what is filled in comes on top
 
 
@@ -58,10 +60,14 @@ class Part(StrEnum):
 class Compiled:
     """One file ready to be filled in, and the names of the values that it needs."""
 
-    template: Template
     needs: frozenset[str]
     source: str
     file: str
+    html: bool
+
+    def fill(self, values: Mapping[str, Any], spoken: Language) -> str:
+        """What is written, in that language; `values` hold what `{% trans %}` calls, too."""
+        return _template(self, spoken).render(values)
 
 
 @dataclass(frozen=True)
@@ -166,9 +172,35 @@ def _compiled(framed: str, file: str, *, html: bool) -> Compiled:
     source = _in_lines(mrml.to_html(framed, render_options=_NO_FONTS).content) if html else framed
     environment = _ENVIRONMENTS[html]
     needs = find_undeclared_variables(environment.parse(source)) & VALUES.keys()
-    template = environment.from_string(source)
+    environment.from_string(source)  # what cannot be compiled shows now
+    return Compiled(frozenset(needs), source, file, html)
+
+
+@lru_cache(4096)
+def _template(compiled: Compiled, spoken: Language) -> Template:
+    environment = _ENVIRONMENTS[compiled.html]
+    tree = environment.parse(compiled.source)
+    for output in tree.find_all(nodes.Output):
+        output.nodes = [piece for node in output.nodes for piece in _said(node, spoken)]
+    template = environment.from_string(tree)
     template.globals = {}  # there are none; Jinja's own empty ones are slow to look through, and that for each message
-    return Compiled(template, frozenset(needs), source, file)
+    return template
+
+
+def _said(node: nodes.Expr, spoken: Language) -> list[nodes.Expr]:
+    """A sentence in that language, as text of ours with its values between; anything else as it is."""
+    match node:
+        case nodes.Call(node=nodes.Name(name="gettext"), args=[nodes.Const(value=str(sentence))], kwargs=keywords):
+            values = {keyword.key: keyword.value for keyword in keywords}
+        case _:
+            return [node]
+    texts = _PLACES.split(spoken.gettext(sentence))  # text, name, text, name, …, text
+    if not set(texts[1::2]) <= values.keys():
+        return [node]  # a fault of the translation, which shows when it is filled in
+    return [
+        values[text] if place % 2 else nodes.TemplateData(text.replace("%%", "%"), lineno=node.lineno)
+        for place, text in enumerate(texts)
+    ]
 
 
 def _in_lines(html: str) -> str:

@@ -16,6 +16,7 @@ __all__ = ["read_settings", "run_loop", "settle_in", "warn_of_unknown_settings"]
 _log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
+_GARBAGE_FROM = 10_000  # objects more than before; Python's own 700 is reached many times a second
 
 
 def read_settings(defaults: Mapping[str, str] | None = None) -> Settings:
@@ -45,3 +46,4 @@ def settle_in() -> None:
     through them for garbage again and again, tens of milliseconds each time, finds nothing."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_GARBAGE_FROM)

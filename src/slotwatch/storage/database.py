@@ -31,6 +31,7 @@ CONNECTION_ERRORS = (
 """What "the database is gone for now" looks like."""
 
 
+_SECONDS_TO_WAIT = 5  # for a connection
 _READERS = 4  # of many rows, at once in one process
 
 
@@ -69,7 +70,8 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection on which each statement is its own transaction. Raises Unavailable when there is none."""
         try:
-            async with self._pool.acquire(timeout=5) as conn:
+            # A deadline costs a task and a timer for each statement: only where there is something to wait for.
+            async with self._pool.acquire(timeout=None if self._pool.get_idle_size() else _SECONDS_TO_WAIT) as conn:
                 yield conn
         except CONNECTION_ERRORS as error:
             raise Unavailable from error
