@@ -107,7 +107,7 @@ async def test_every_page_of_set_up_can_be_read_by_everybody(
 ) -> None:
     scene = await _scene(paying_crew, town)
     async with served(make_app(paying_crew.desk, frontend_url=FRONTEND)) as site, browsing() as browser:
-        for looks in LOOKS if SHOTS else ("phone-dark", "desktop-light"):
+        for looks in LOOKS:
             context = await browser.new_context(**LOOKS[looks])
             page = await context.new_page()
             complaints = listen_to(page)

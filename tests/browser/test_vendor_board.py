@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ async def site(desk: Desk, town: Town, crew: Crew) -> AsyncIterator[Site]:
 
 async def test_every_page_of_a_vendor_can_be_read_by_everybody(site: Site, subtests: pytest.Subtests) -> None:
     async with browsing() as browser:
-        for scheme, size in (("light", "phone"), ("dark", "desktop")):
+        for scheme, size in product(("light", "dark"), ("phone", "desktop")):
             width, height = SIZES[size]
             look = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
             page = await (await site.sign_in(browser, site.town.vendor, **look)).new_page()

@@ -124,7 +124,7 @@ class Sender:
         try:
             await asyncio.wait({newest, stopped}, timeout=0.25, return_when=asyncio.FIRST_COMPLETED)
             was_full = len(lanes) >= self._settings.lanes
-            if was_full and not any(lane.done() for lane in lanes - {newest}):
+            if was_full and not _found_any(newest) and not any(lane.done() for lane in lanes - {newest}):
                 urgent = {woken} if len(lanes) == self._settings.lanes or newest.done() else set()
                 lively = {lane for lane in lanes if not lane.done()}
                 seconds = _POLL.total_seconds() if urgent else None
@@ -262,6 +262,11 @@ class Sender:
         row = await self._database.fetchrow_together(_STATE, {"now": now}, booking_id=booking_id)
         assert row is not None
         return replace(delivery, facts={**delivery.facts, "state": row["state"]}, claimed_at=row["now"])
+
+
+def _found_any(lane: asyncio.Task[SendReport]) -> bool:
+    """Whether it is over and was not in vain; trouble counts, too: it wants to be told."""
+    return lane.done() and (lane.exception() is not None or lane.result().claimed > 0)
 
 
 def _given_back(delivery: Claimed) -> Verdict:
