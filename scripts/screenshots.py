@@ -58,7 +58,7 @@ def take_all(url: str, town: subprocess.Popen[bytes]) -> None:
         print(f"screenshots: the town lives for {SECONDS_TO_LIVE} s")
         time.sleep(SECONDS_TO_LIVE)
         owner = signed_in(chromium, url, OWNER)
-        owner.goto(f"{url}/vendor")
+        owner.goto(f"{url}/vendor?hours=2")
         take(owner, "board.png")
         owner.goto(f"{url}/vendor/insights")
         take(owner, "insights.png")
