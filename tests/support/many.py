@@ -11,7 +11,7 @@ __all__ = ["put_bookings"]
 
 _PEOPLE = (
     "INSERT INTO driver (subject, name, email, phone, created_at)"
-    " SELECT 'many-' || n, 'Driver ' || n, 'd' || n || '@example.org', '+1500555' || lpad(n::text, 4, '0'), $2"
+    " SELECT 'many-' || n, 'Driver ' || n, 'd' || n || '@example.org', '+1500555' || lpad(n::text, 5, '0'), $2"
     " FROM generate_series(1, $1) AS n ON CONFLICT DO NOTHING"
 )
 _CONNECTORS = (

@@ -178,8 +178,9 @@ def test_what_has_no_other_way_is_sent_once_more_and_then_not_again(cut_off: dic
     assert again.state is DeliveryState.UNKNOWN
 
 
-def test_what_is_nice_to_know_is_never_sent_again() -> None:
-    assert after_silence(_lost(NoticeKind.BOOKING_COMPLETED, phone=None), BOTH).state is DeliveryState.UNKNOWN
+def test_what_can_wait_is_never_sent_again() -> None:
+    for kind in (NoticeKind.BOOKING_COMPLETED, NoticeKind.SLOT_EXPIRED):
+        assert after_silence(_lost(kind, phone=None), BOTH).state is DeliveryState.UNKNOWN
 
 
 @pytest.mark.parametrize("state", ["sent", "delivered", "pending"])

@@ -163,12 +163,12 @@ def _after_rest(
 def after_silence(delivery: Claimed, enabled: Collection[Channel]) -> Verdict:
     """What becomes of one that a provider without keys was given, and whose answer was lost with the process.
 
-    It may have arrived, so it is not simply sent again: another channel is opened. Only what is worth much and has no
+    It may have arrived, so it is not simply sent again: another channel is opened. Only what cannot wait and has no
     other way is sent once more, for who is told nothing may lose the slot, and who is told twice loses nothing.
     """
     words = "handed over, and the answer was lost: it may have arrived"
     is_of_use = delivery.claimed_at <= delivery.valid_until and _is_true(delivery)
-    has_no_other = delivery.rule.urgency is not Urgency.LATER and not delivery.has_other_way(enabled)
+    has_no_other = delivery.rule.urgency is Urgency.NOW and not delivery.has_other_way(enabled)
     if is_of_use and has_no_other and not delivery.faults:
         again = f"{words}; sent once more, there is no other way"
         return Verdict(DeliveryState.PENDING, again, delivery.claimed_at, "unknown", fault=1)
