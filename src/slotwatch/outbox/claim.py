@@ -98,11 +98,10 @@ class Claimed:
     @property
     def is_verified(self) -> bool:
         """Whether the person proved that this address is theirs; who is told of no booking is named by ourselves."""
-        if self.channel is Channel.PUSH:
-            return True  # the browser itself asked for it, signed in
+        if self.channel in (Channel.PUSH, Channel.WEBHOOK) or not self.rule.is_about_booking:
+            return True  # the browser itself asked for it, signed in; the operator's app is a setting
         proof = "email_verified_at" if self.channel is Channel.EMAIL else "phone_verified_at"
-        is_proved = self.channel in (Channel.PUSH, Channel.WEBHOOK) or self.facts.get(proof) is not None
-        return is_proved or not self.rule.is_about_booking
+        return self.facts.get(proof) is not None
 
     def has_other_way(self, enabled: Collection[Channel]) -> bool:
         """Whether this kind was told, or will be, on another enabled channel that the person can be reached on.

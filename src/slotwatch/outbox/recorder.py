@@ -4,7 +4,6 @@ A busy sender so has a commit for every dozen or more of its deliveries, a quiet
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -29,11 +28,12 @@ _GATHER = timedelta(milliseconds=50)  # between two statements, while there is m
 
 @dataclass(frozen=True)
 class _Entry:
-    """What one caller wants written, until when its leases last, and the answer: how many were still ours."""
+    """What one caller wants written, until when its lease lasts, and the answer: whether it was still ours."""
 
-    results: Sequence[tuple[Claimed, Verdict]]
+    delivery: Claimed
+    verdict: Verdict
     lease_ends: float
-    answer: asyncio.Future[int]
+    answer: asyncio.Future[bool]
 
     def fail(self, error: Exception) -> None:
         """The caller may have gone away."""
@@ -53,13 +53,13 @@ class Recorder:
         self._waiting: list[_Entry] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def record(self, results: Sequence[tuple[Claimed, Verdict]], lease_ends: float) -> int:
-        """How many were still ours.
+    async def record(self, delivery: Claimed, verdict: Verdict, lease_ends: float) -> bool:
+        """Whether it was still ours.
 
         Tried for as long as the lease is ours: what was sent must not be sent again because the database blinked.
         Raises what the database raised last.
         """
-        entry = _Entry(results, lease_ends, asyncio.get_running_loop().create_future())
+        entry = _Entry(delivery, verdict, lease_ends, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())
@@ -77,7 +77,7 @@ class Recorder:
 
     async def _write(self, entries: list[_Entry]) -> None:
         try:
-            ours = await self._patiently([result for entry in entries for result in entry.results], entries)
+            ours = await self._patiently(entries)
         except asyncpg.DataError as error:
             if len(entries) == 1:
                 entries[0].fail(error)
@@ -90,9 +90,10 @@ class Recorder:
         else:
             for entry in entries:
                 if not entry.answer.done():
-                    entry.answer.set_result(sum(delivery.notice_id in ours for delivery, _ in entry.results))
+                    entry.answer.set_result(entry.delivery.notice_id in ours)
 
-    async def _patiently(self, results: list[tuple[Claimed, Verdict]], entries: list[_Entry]) -> set[int]:
+    async def _patiently(self, entries: list[_Entry]) -> set[int]:
+        results = [(entry.delivery, entry.verdict) for entry in entries]
         pause, lease_ends = 0.05, max(entry.lease_ends for entry in entries)
         while True:
             try:

@@ -181,11 +181,11 @@ class Sender:
         """How it ended and whether it was still ours when that was recorded; None: nothing was recorded."""
         is_in_hand = await self._admitted(delivery)
         try:
-            result = await self._deliver(delivery, claimed)
-            if result is None:
+            verdict = await self._deliver(delivery, claimed)
+            if verdict is None:
                 return None
-            ours = await self._recorder.record([result], claimed + self._settings.lease_seconds)
-            return result[1].state, bool(ours)
+            ours = await self._recorder.record(delivery, verdict, claimed + self._settings.lease_seconds)
+            return verdict.state, ours
         finally:
             if is_in_hand:
                 self._hands.give_back(delivery.notice_id)
@@ -204,22 +204,21 @@ class Sender:
                 return is_ours
             self._ready.give_back()
 
-    async def _deliver(self, delivery: Claimed, claimed: float) -> tuple[Claimed, Verdict] | None:
-        """The result for one delivery; None when our lease grew too old to act on: it is due again by itself."""
+    async def _deliver(self, delivery: Claimed, claimed: float) -> Verdict | None:
+        """What became of one delivery; None when our lease grew too old to act on: it is due again by itself."""
         try:
             if self._stop.is_set():
-                return delivery, _given_back(delivery)
+                return _given_back(delivery)
             if not self._is_ours_for_a_try(claimed):
                 return None
-            verdict = await self._tried(delivery, claimed)
+            return await self._tried(delivery, claimed)
         except (Unavailable, *CONNECTION_ERRORS):
             return None
         except Exception as error:
             _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.key)
-            verdict = after_fault(delivery, error, now=delivery.claimed_at, jitter=self._random.random())
+            return after_fault(delivery, error, now=delivery.claimed_at, jitter=self._random.random())
         finally:
             self._ready.give_back()
-        return None if verdict is None else (delivery, verdict)
 
     def _is_ours_for_a_try(self, claimed: float) -> bool:
         """Whether enough is left of the lease for one call, by the clock that nobody can set."""

@@ -1,8 +1,6 @@
 """The foundation: people, stations, bookings as their own timers, notices, evidence, outages, ledger."""
 
-from pathlib import Path
-
-from alembic import op
+from slotwatch.storage.migrations.sql_file import run_sql_beside
 
 revision = "0001"
 down_revision = None
@@ -11,7 +9,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create everything; statements end with a semicolon before an empty line."""
-    script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-    for statement in script.split(";\n\n"):
-        op.get_bind().exec_driver_sql(statement.rstrip(";\n"))
+    """What stands beside: everything."""
+    run_sql_beside(__file__)
