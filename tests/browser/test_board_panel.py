@@ -1,10 +1,12 @@
 """The booking beside the vendor's board in a real browser, when something goes wrong: it stays, and says so."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from slotwatch.domain.booking import Booking
 from slotwatch.domain.lifecycle import State
@@ -60,6 +62,59 @@ async def board(browser: Browser, site: Listener, crew: Crew, town: Town, in_gra
 async def tap(board: Page) -> None:
     """What the staff do."""
     await board.locator("#panel").get_by_role("button", name="Check in").click()
+
+
+@asynccontextmanager
+async def held(board: Page, path: str) -> AsyncIterator[asyncio.Event]:
+    """Requests for that path wait until this ends, and have been answered and drawn after it; set once there is one."""
+    on_the_way, let_go = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        on_the_way.set()
+        await let_go.wait()
+        await route.continue_()
+
+    await board.route(path, hold)
+    async with board.expect_event("requestfinished", lambda request: request.url.endswith(path.removeprefix("**"))):
+        yield on_the_way
+        let_go.set()
+    await board.unroute(path)
+    await board.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+async def test_what_is_closed_stays_closed_though_its_story_was_on_the_way(
+    board: Page, crew: Crew, in_grace: Booking
+) -> None:
+    panel = board.locator("#panel")
+    async with held(board, f"**/vendor/bookings/{in_grace.ref}") as on_the_way:
+        await crew.checked_in(in_grace)
+        await on_the_way.wait()
+        await board.keyboard.press("Escape")
+        await expect(panel).to_be_hidden()
+    assert await panel.is_hidden()
+    assert not await panel.inner_html()
+    async with held(board, f"**/vendor/bookings/{in_grace.ref}") as on_the_way:
+        await board.locator(f"#{in_grace.ref}").click()
+        await on_the_way.wait()
+        await board.keyboard.press("Escape")
+    assert await panel.is_hidden()
+    await board.locator(f"#{in_grace.ref}").click()
+    await expect(panel.locator("h1 .state")).to_have_text("active")
+
+
+async def test_what_staff_did_is_done_though_they_look_at_another_booking_before_the_answer(
+    board: Page, crew: Crew, town: Town, in_grace: Booking
+) -> None:
+    other = await crew.booked(town.driver, town.connectors[1], town.slot())
+    await board.reload()
+    await board.locator(f"#{in_grace.ref}").click()
+    async with held(board, f"**/vendor/bookings/{in_grace.ref}/checkin") as on_the_way:
+        await tap(board)
+        await on_the_way.wait()
+        await board.locator(f"#{other.ref}").click()
+        await expect(board.locator("#panel .story")).to_have_attribute("data-booking", other.ref)
+    await expect(board.locator("#panel .story")).to_have_attribute("data-booking", other.ref)
+    assert await crew.state(in_grace) is State.ACTIVE
 
 
 async def test_an_error_of_ours_is_said_beside_the_story_and_the_next_try_works(

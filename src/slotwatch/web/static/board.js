@@ -14,6 +14,7 @@
   let wanted = new Set();
   let renewedAt = 0, listedAt = 0, timer = 0, busy = false, poller = 0, lostSince = 0;
   let opened = null, openedFrom = null, reading = null;
+  let turn = 0; // of the panel: an answer that is not the last one asked for is not shown
   let posting = false, renewLater = false; // of the booking that is opened
 
   const follows = !new URLSearchParams(location.search).get("at");
@@ -177,10 +178,10 @@
   // The story at that address, or in words why there is none.
   const read = async (address, options = {}) => {
     reading?.abort();
-    reading = new AbortController();
+    reading = options.method ? null : new AbortController(); // what staff do is never taken back
     const headers = { Accept: "text/html", "HX-Request": "true" };
     try {
-      const answer = await fetch(address, { ...options, signal: reading.signal, headers, cache: "no-store" });
+      const answer = await fetch(address, { ...options, signal: reading?.signal, headers, cache: "no-store" });
       if (answer.status === 401) return ended();
       const body = new DOMParser().parseFromString(await answer.text(), "text/html");
       const story = body.querySelector(".story");
@@ -191,8 +192,9 @@
   };
 
   const show = async (address, options) => {
+    const mine = ++turn;
     const found = await read(address, options);
-    if (!found) return;
+    if (!found || mine !== turn) return;
     const before = panel.querySelector(`.story[data-booking="${opened}"]`);
     const renews = options === undefined && before !== null;
     const banner = document.createElement("p");
@@ -209,6 +211,8 @@
       if (renews) keepRefusal(before, found.story);
       const fresh = `<button type="button" class="close small outline secondary" data-close>Close</button>${(found.story ?? banner).outerHTML}`;
       await htmx.swap({ text: fresh, target: panel, sourceElement: panel, swap: renews ? "innerMorph" : "innerHTML" });
+      if (!opened) panel.replaceChildren();
+      if (mine !== turn) return;
     }
     panel.hidden = false;
     if (!renews) panel.focus();
@@ -230,13 +234,17 @@
 
   const post = async (form) => {
     posting = true;
-    await show(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
-    posting = false;
+    try {
+      await show(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    } finally {
+      posting = false;
+    }
     if (renewLater && opened) renewPanel();
     renewLater = false;
   };
 
   const close = () => {
+    turn++;
     panel.hidden = true;
     panel.replaceChildren();
     const from = openedFrom?.isConnected ? openedFrom : $(opened); // it may have been drawn anew meanwhile
@@ -263,7 +271,7 @@
     post(form);
   });
 
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !panel.hidden) close(); });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && opened) close(); });
 
   for (const choice of document.querySelectorAll(".filters select")) choice.addEventListener("change", () => choice.form.requestSubmit());
 
