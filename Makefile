@@ -29,7 +29,7 @@ test: setup setup-browser ## Run every test, browser tests too (at most 15 minut
 	@SLOTWATCH_CHROMIUM="$$(sh scripts/find_chromium.sh)" $(PYTEST) -n $(PROCESSES) --dist loadfile --session-timeout=$(SUITE_LIMIT) $(ARGS)
 
 unit: setup ## Run the tests that need nothing but Python (seconds)
-	@$(PYTEST) tests/unit --session-timeout=60 $(ARGS)
+	@$(PYTEST) tests/unit -n $(PROCESSES) --session-timeout=60 $(ARGS)
 
 integration: setup ## Run the tests against real PostgreSQL, SMTP and SMS servers
 	@$(PYTEST) tests/integration --session-timeout=$(SUITE_LIMIT) $(ARGS)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from slotwatch.domain.notices import USUAL_CHANNELS
 from slotwatch.domain.slot import Slot
@@ -23,6 +24,12 @@ from tests.support.crew import Crew
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _names = itertools.count()
+
+# The same examples in every run, and no example fails because the machine is slow.
+settings.register_profile(
+    "house", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

@@ -349,14 +349,14 @@ BODIES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(BODIES, st.sampled_from([SES, POSTMARK, TWILIO]))
 def test_whatever_comes_in_the_answer_is_a_value(body: bytes, translator: Translator) -> None:
     news = translator.read(call(body))
     assert isinstance(news, BadReceipt) or all(isinstance(one, Receipt | Reply | Confirmation) for one in news)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.dictionaries(
         st.sampled_from(["CallSid", "MessageSid", "MessageStatus", "CallStatus", "To", "From", "Body", "ErrorCode"])

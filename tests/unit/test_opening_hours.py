@@ -26,26 +26,28 @@ def _changes(name: str) -> tuple[datetime, ...]:
     """The instants, to the minute, at which that zone's clock is changed from 2020 to 2040."""
     zone, found = ZoneInfo(name), []
     here = datetime(2020, 1, 1, tzinfo=UTC)
+    offset = here.astimezone(zone).utcoffset()
     while here.year < 2040:
         there = here + timedelta(days=7)
-        if here.astimezone(zone).utcoffset() != there.astimezone(zone).utcoffset():
+        after = there.astimezone(zone).utcoffset()
+        if after != offset:
             low, high = here, there
             while high - low > MINUTE:
                 middle = low + (high - low) / 2
-                same = middle.astimezone(zone).utcoffset() == here.astimezone(zone).utcoffset()
-                low, high = (middle, high) if same else (low, middle)
+                low, high = (middle, high) if middle.astimezone(zone).utcoffset() == offset else (low, middle)
             found.append(high.replace(second=0, microsecond=0))
-        here = there
+        here, offset = there, after
     return tuple(found)
 
 
-def _sampled_changes() -> list[tuple[str, datetime]]:
+@cache
+def _sampled_changes() -> tuple[tuple[str, datetime], ...]:
     """One change or two of every zone, others for each zone, so that every kind of change of twenty years is seen."""
     sampled = []
     for number, name in enumerate(sorted(available_timezones())):
         changes = _changes(name)
         sampled += [(name, change) for change in changes[number % 5 :: 23]]
-    return sampled
+    return tuple(sampled)
 
 
 def test_a_station_open_all_day_is_never_shut_by_a_change_of_the_clock() -> None:

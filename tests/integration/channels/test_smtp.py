@@ -340,7 +340,7 @@ async def test_a_hostile_server_is_failed_with_a_printable_error(talk: Any) -> N
         outcome.error.encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(words=st.lists(st.binary(max_size=60) | st.sampled_from([b"220 a\r\n", b"250 b\r\n", b"354 c\r\n"]), max_size=8))
 def test_whatever_a_server_says_the_outcome_is_a_value(words: list[bytes]) -> None:
     async def talk_to_it() -> None:

@@ -356,7 +356,7 @@ async def test_a_hostile_answer_is_failed_with_a_printable_error(answer: bytes) 
     assert len(outcome.error) <= 400
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     status=st.integers(100, 999),
     body=st.binary(max_size=200) | st.sampled_from([b'{"code": 21610}', b'{"code": 1e99}', b'{"sid": null}']),
