@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import asyncpg
 import pytest
 
 from slotwatch.storage.embedded import EmbeddedPostgresError
-from tests.embedded_parent import PARENT, alive, ask, ended, eventually, new_server, parent_of_a_server
+from tests.embedded_parent import ENVIRONMENT, PARENT, alive, ask, ended, eventually, new_server, parent_of_a_server
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
@@ -119,6 +120,25 @@ def test_two_starts_at_the_same_time_leave_one_server(tmp_path: Path) -> None:
         assert first.process.stdout is not None and first.process.stdin is not None
         answer = first.process.stdout.readline().split()
         assert answer[0] in ("start_under_way", "already_running") if outcomes else answer[0].isdigit()
+
+
+LAST_MOMENT = """
+import os, signal, sys
+from slotwatch.storage import embedded_launcher
+def execv(*_):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        os._exit(7)  # what would have been PostgreSQL
+os.execv = execv
+embedded_launcher.main([str(os.getppid()), "-1", "-1", str(int(signal.SIGINT)), "-1", "/bin/true"])
+"""
+
+
+def test_a_parent_that_ends_in_the_last_moment_before_the_server_runs_still_ends_it() -> None:
+    """A handler of Python would take the kernel's signal and be gone with it."""
+    done = subprocess.run([sys.executable, "-c", LAST_MOMENT], env=ENVIRONMENT, timeout=60, check=False)
+    assert done.returncode == -signal.SIGINT
 
 
 WATCHED_BY_A_PIPE = """

@@ -33,6 +33,8 @@ def main(arguments: list[str]) -> None:
         except OSError as error:
             sys.exit(f"may not become user {uid}: {error.strerror}")
     os.umask(0o077)
+    if stop_signal != signal.SIGKILL:  # which nobody can handle
+        signal.signal(stop_signal, signal.SIG_DFL)  # Python's own handler would take it and be gone with the exec
     if pipe >= 0:
         _start_watchdog(pipe, stop_signal)
     elif sys.platform == "linux":
