@@ -193,7 +193,10 @@ async def test_without_scripts_everything_is_a_link_or_a_form(site: Site) -> Non
         await expect(page.locator("h1 .state")).to_have_text("grace")
         await page.get_by_role("button", name="Cancel …").click()
         await page.get_by_label("Why?").fill("The charger is broken")
-        await page.get_by_role("button", name="Cancel the booking").click()
+        async with page.expect_request(lambda request: request.method == "POST") as sent:
+            await page.get_by_role("button", name="Cancel the booking").click()
+        headers = await (await sent.value).all_headers()
+        assert headers["origin"] == site.url(""), "browsers before Sec-Fetch-Site have nothing else to say who asks"
         await expect(page.locator("h1 .state")).to_have_text("cancelled")
         await page.goto(site.url("/vendor/insights"))
         await page.locator("summary").first.click()

@@ -12,7 +12,7 @@ PAGE_POLICY = (
 
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # no-referrer makes the browser send "Origin: null" with a form
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 _UNLESS_SET = (

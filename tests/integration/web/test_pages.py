@@ -55,7 +55,7 @@ async def test_every_answer_carries_the_headers_that_bind_browsers(api: Api) -> 
         headers = (await api.get(path)).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert not [name for name in headers if name.startswith("access-control-")]
         assert len(headers.get_list("content-security-policy")) == 1
