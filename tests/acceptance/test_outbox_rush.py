@@ -62,7 +62,7 @@ async def test_chaos_of_a_rush_without_provider_ends_with_everybody_told_and_the
     guarded = Guarded(crew.sms, GuardSettings(), monotonic=lambda: crew.clock.read().timestamp())  # type: ignore[arg-type]
     senders = (
         crew.sender(crew.mail, SETTINGS, write=_short),
-        crew.sender(guarded, SETTINGS, write=_short),  # type: ignore[arg-type]
+        crew.sender(guarded, SETTINGS, write=_short),
     )
     crew.sms.answer = _down
     crew.clock.move_to(NOON + HOUR)

@@ -89,6 +89,19 @@ async def test_over_the_vendors_cap_mail_steps_in_and_what_cannot_wait_goes_on_f
     assert await crew.deliveries(elsewhere, "booking_confirmed") == {"email": "sent", "sms": "sent"}
 
 
+async def test_what_goes_to_nobody_uses_up_nothing_of_the_vendors_cap(desk: Desk, town: Town) -> None:
+    crew = thrifty(desk, spend_cap=20)
+    slots = [town.slot(starts_in=(2 + n) * HOUR) for n in range(5)]
+    for slot in slots[:2]:
+        await crew.booked(town.stranger, town.connectors[0], slot)  # has no phone
+    told = await crew.booked(town.driver, town.connectors[1], slots[2])
+    for slot in slots[3:]:
+        await crew.booked(town.stranger, town.connectors[0], slot)
+    await crew.senders[Channel.SMS].run_once()
+    assert (await crew.deliveries(told, "booking_confirmed"))["sms"] == "sent"
+    assert await _spent(crew) == [(town.vendor, "sms", 1, 10)]
+
+
 async def test_senders_that_count_for_the_same_vendors_at_once_lose_no_message_and_never_lock_up(
     desk: Desk, town: Town
 ) -> None:

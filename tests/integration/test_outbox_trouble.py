@@ -9,7 +9,10 @@ from functools import partial
 import asyncpg
 import pytest
 
+from slotwatch.channels import Message
+from slotwatch.channels.guarded import Guarded, GuardSettings
 from slotwatch.domain.notices import Channel
+from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.sender import Sender
 from slotwatch.outbox.settings import SenderSettings
 from slotwatch.storage.embedded import EmbeddedPostgres
@@ -90,6 +93,73 @@ async def test_a_stopping_sender_finishes_what_is_under_way_and_gives_the_rest_b
     assert [tuple(row) for row in rows] == [("pending", NOON), ("sent", NOON + 30 * SECOND)]
     await crew.deliver()
     assert len(crew.mail.taken) == 1, "at once, without waiting for a lease to lapse"
+
+
+@pytest.mark.parametrize("sqlstate", ["55P03", "57014", "40P01"], ids=["lock", "statement timeout", "deadlock"])
+async def test_statements_that_fail_for_a_while_are_no_fault_of_what_was_to_be_sent(
+    crew: Crew, town: Town, sqlstate: str
+) -> None:
+    await crew.never_silent()
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.live_until(booking.timeline.starts_at - SECOND)
+    await crew.execute(
+        f"CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE '{sqlstate}'; END $$"
+    )
+    await crew.execute(
+        "CREATE TRIGGER busy BEFORE UPDATE OF handed_over ON delivery FOR EACH ROW"
+        " WHEN (new.handed_over IS NOT NULL) EXECUTE FUNCTION busy()"
+    )
+    await crew.live_for(5 * MINUTE)
+    assert await crew.deliveries(booking, "slot_started") == {"email": "pending", "sms": "pending"}
+    await crew.execute("DROP TRIGGER busy ON delivery")
+    await crew.live_for(10 * SECOND)
+    assert await crew.deliveries(booking, "slot_started") == {"email": "sent", "sms": "sent"}
+    assert await crew.value("SELECT sum(faults) FROM delivery") == 0
+
+
+async def test_what_cannot_be_written_for_one_channel_is_told_by_another(crew: Crew, town: Town) -> None:
+    def broken(delivery: Claimed, frontend_url: str) -> Message:
+        raise ZeroDivisionError
+
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot(starts_in=2 * HOUR))
+    await crew.deliver()
+    crew.clock.move_to(booking.timeline.starts_at - HOUR)
+    await crew.engine()
+    email = crew.sender(crew.mail, write=broken)
+    for _ in range(3):
+        await email.run_once()
+        crew.clock.advance(MINUTE)
+    await crew.senders[Channel.SMS].run_once()
+    assert await crew.deliveries(booking, "reminder") == {"email": "set_aside", "sms": "sent"}
+
+
+async def test_what_had_to_wait_for_its_turn_at_the_provider_is_looked_at_once_more(crew: Crew, town: Town) -> None:
+    """A thousandth of a message a second: the first goes, the others wait, and meanwhile the driver checks in."""
+    await crew.never_silent()
+    bookings = [await crew.booked(who, town.connectors[n], town.slot()) for n, who in enumerate([town.driver] * 2)]
+    await crew.live_until(bookings[0].timeline.starts_at - SECOND)
+    crew.clock.advance(SECOND)
+    await crew.engine()
+    waited = []
+
+    async def wait(duration: timedelta) -> None:
+        waited.append(duration)
+        crew.clock.advance(duration)
+        for booking in bookings:
+            await crew.checked_in(booking)
+
+    guarded = Guarded(
+        Provider(Channel.SMS),  # type: ignore[arg-type]  # its name is one of the literals
+        GuardSettings(rates="double=0.2"),
+        monotonic=lambda: crew.clock.read().timestamp(),
+        wait=wait,
+    )
+    await crew.sender(guarded).run_once()
+    assert len(waited) == 1
+    states = [(await crew.deliveries(booking, "slot_started"))["sms"] for booking in bookings]
+    assert sorted(states) == ["sent", "suppressed"]
+    error = await crew.value("SELECT error FROM delivery WHERE state = 'suppressed'")
+    assert error == "no longer true: the booking is active"
 
 
 async def test_a_hanging_provider_delays_a_stop_by_no_more_than_the_time_one_try_may_take(

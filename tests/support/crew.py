@@ -11,6 +11,7 @@ import asyncpg
 
 from slotwatch.analytics.invariants import broken
 from slotwatch.channels import Message
+from slotwatch.channels.guarded import Guarded
 from slotwatch.domain.booking import Booking, CheckInMethod
 from slotwatch.domain.errors import WrongConnector
 from slotwatch.domain.lifecycle import State
@@ -76,7 +77,7 @@ class Crew:
 
     def sender(
         self,
-        provider: Provider,
+        provider: Provider | Guarded,
         settings: SenderSettings | None = None,
         *,
         write: Callable[[Claimed, str], Message] = compose,

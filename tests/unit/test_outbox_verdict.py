@@ -251,12 +251,21 @@ def test_pauses_grow_to_ten_minutes_and_vary_by_a_quarter(tries: int, jitter: fl
 
 
 def test_a_fault_of_ours_is_tried_again_twice_and_then_set_aside() -> None:
-    states = [after_fault(_delivery(faults=faults), ValueError("x" * 1000), now=NOW, jitter=0.5) for faults in range(3)]
+    states = [
+        after_fault(_delivery(faults=faults), ValueError("x" * 1000), now=NOW, jitter=0.5, enabled=BOTH)
+        for faults in range(3)
+    ]
     assert [verdict.state for verdict in states] == [
         *(DeliveryState.PENDING, DeliveryState.PENDING),
         DeliveryState.SET_ASIDE,
     ]
     assert all(len(str(verdict.error)) <= 300 and verdict.tried is None for verdict in states)
+
+
+def test_where_one_is_set_aside_another_channel_takes_over() -> None:
+    reminder = _delivery(NoticeKind.REMINDER, faults=2)
+    verdict = after_fault(reminder, ValueError("x"), now=NOW, jitter=0.5, enabled=BOTH)
+    assert verdict.fallback is Channel.SMS
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ retry, does not choose another channel and stores nothing. Every channel passes 
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal, Protocol
@@ -55,7 +55,7 @@ class Message:
     `html` and `calendar` are for e-mail only, `subject` also for push and webhook. `kind` is the kind of notice
     and `lang` the language of the texts (BCP 47). `url` is where the message leads to; `urgent` and
     `valid_for` tell a push service how to treat it; `facts` go to the operator's app as they are (values that JSON
-    knows).
+    knows). `is_still_true` is asked by whoever makes the message wait, before a provider is: False, it must not go.
     """
 
     key: str
@@ -70,6 +70,7 @@ class Message:
     urgent: bool = False
     valid_for: timedelta | None = None
     facts: Mapping[str, object] = field(default_factory=dict, hash=False)
+    is_still_true: Callable[[], Awaitable[bool]] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Stands between the outbox and a provider: so many at once, so many a second, and a rest while the provider is down.
 
-A message that comes too early waits for its turn, within its timeout. After several failures in a row that say that
+A message that comes too early waits for its turn, within its timeout; if that took more than a second, it goes only if
+it is still true. After several failures in a row that say that
 the provider is down (`Failed.down`) it rests: messages are `Failed` at once, not `asked`, with the rest of the rest as
 `retry_after`. Then one message tries; when that fails, too, the next rest is twice as long, up to the longest. A
 `Retry-After` is a rest of that length. Where a channel leads to many providers (push, webhook) each has its own rest.
@@ -21,6 +22,7 @@ from slotwatch.channels.channel import Channel, ChannelName, Failed, Message, Ou
 __all__ = ["Allowance", "Breaker", "Bucket", "GuardSettings", "Guarded"]
 
 _MOST_LANES: Final = 10_000
+_SHORT_WAIT: Final = 1.0  # seconds in which nothing grows untrue
 _RATE = re.compile(r"([a-z0-9]+)=([0-9]+(?:\.[0-9]+)?)\Z")
 
 
@@ -172,11 +174,11 @@ class Guarded:
 
     async def send(self, message: Message, *, timeout: float) -> Outcome:
         """Try once, within `timeout` seconds for waiting and asking together."""
-        until = self._monotonic() + timeout
+        came = self._monotonic()
         if not await self._takes_turn(timeout):
             return self._unasked(f"no turn at {self.provider} within {round(timeout, 1):g} s", 0.0, down=False)
         try:
-            return await self._in_turn(message, until)
+            return await self._in_turn(message, came, came + timeout)
         finally:
             self._allowance.turns.release()
 
@@ -197,7 +199,7 @@ class Guarded:
                 return False
         return await self._allowance.turns.acquire()  # at once
 
-    async def _in_turn(self, message: Message, until: float) -> Outcome:
+    async def _in_turn(self, message: Message, came: float, until: float) -> Outcome:
         lane = self._lane(message)
         breaker = self._troubled.get(lane)
         blocked = 0.0 if breaker is None else breaker.blocked_for(self._monotonic())
@@ -210,12 +212,19 @@ class Guarded:
                 return self._unasked(f"too many messages a second for {self.provider}", 1.0, down=False)
             if pause > 0:
                 await self._wait(timedelta(seconds=pause))
+            if await self._is_no_longer_true(message, came):
+                return self._unasked(f"no longer true after its wait for {self.provider}", 0.0, down=False)
             outcome = await self._channel.send(message, timeout=max(until - self._monotonic(), 0.0))
             self._remember(lane, outcome, was_probe=is_probe)
             return outcome
         finally:
             if breaker is not None and is_probe:  # told, cancelled or given up: the next one may try
                 breaker.probing = False
+
+    async def _is_no_longer_true(self, message: Message, came: float) -> bool:
+        if message.is_still_true is None or self._monotonic() <= came + _SHORT_WAIT:
+            return False
+        return not await message.is_still_true()
 
     def _pause(self, until: float) -> float | None:
         now = self._monotonic()

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import cached_property
@@ -17,7 +17,7 @@ from slotwatch.domain.terms import Terms
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.statements import Connection, load_sql
 
-__all__ = ["OPERATORS_APP", "Claimed", "PaidToday", "claim"]
+__all__ = ["OPERATORS_APP", "Claimed", "PaidToday", "claim", "counted"]
 
 OPERATORS_APP = "app"
 """Stands for the address of the operator's app, which is a setting."""
@@ -53,7 +53,7 @@ class Claimed:
     claimed_at: datetime
     handed_over: int | None = None  # an earlier lease under which a provider was given it, and no answer is on record
     turn: int = 0  # the vendor whose turn it was
-    before: tuple[int, int] = (0, 0)  # how many of this claim go to the same address, are of the same vendor
+    before: tuple[int, int] = (0, 0)  # how many of this claim go first to the same address, for the same vendor
     facts: Mapping[str, Any]  # the booking with its station, connector and driver, as the claim statement names them
 
     @property
@@ -234,11 +234,8 @@ async def claim(
         least_urgent=int(least_urgent),
         paid_channels=sorted(PAID_CHANNELS),
     )
-    addresses: Counter[str | None] = Counter()
-    vendors: Counter[int] = Counter()
-    batch = []
-    for row in rows:
-        delivery = Claimed(
+    return [
+        Claimed(
             notice_id=row["notice_id"],
             channel=Channel(row["channel"]),
             lease=row["lease"],
@@ -252,9 +249,22 @@ async def claim(
             turn=row["turn"],
             facts=row,
         )
-        if channel in PAID_CHANNELS:
-            delivery = replace(delivery, before=(addresses[delivery.address], vendors[delivery.turn]))
+        for row in rows
+    ]
+
+
+def counted(batch: Sequence[Claimed], goes: Callable[[Claimed], bool]) -> list[Claimed]:
+    """The deliveries of one claim, each with how many of those before it go and will cost something.
+
+    What does not go costs nothing, so it takes nobody's place within a cap.
+    """
+    addresses: Counter[str | None] = Counter()
+    vendors: Counter[int] = Counter()
+    known = []
+    for each in batch:
+        delivery = replace(each, before=(addresses[each.address], vendors[each.turn]))
+        if goes(delivery):
             addresses[delivery.address] += 1
             vendors[delivery.turn] += 1
-        batch.append(delivery)
-    return batch
+        known.append(delivery)
+    return known

@@ -20,7 +20,7 @@ from slotwatch.outbox.foreign_text import visible
 from slotwatch.outbox.notice_tokens import NoticeTokens
 from slotwatch.outbox.sms_length import fit
 from slotwatch.outbox.telling import Telling
-from slotwatch.outbox.template_check import TemplateFault
+from slotwatch.outbox.template_check import Fault, TemplateFault
 from slotwatch.outbox.template_settings import TemplateSettings
 from slotwatch.outbox.values import VALUES
 from slotwatch.outbox.wording import Compiled, Part, Wording
@@ -170,11 +170,12 @@ class Renderer:
         return compiled.fill({**values, **_words(telling.language, html=html)}, telling.language)
 
     def _try_out(self) -> None:
-        """Fill in every template of the operator's once, so that a fault shows at start and not with a driver."""
-        from slotwatch.outbox.samples import samples
+        """Fill in every template of the operator's, with much to say and with little, so that a fault shows at start
+        and not with a driver."""
+        from slotwatch.outbox.samples import bare_samples, samples
 
         for vendor, lang in self._wording.scopes():
-            for delivery in samples():
+            for delivery in (*samples(), *bare_samples()):
                 facts = {**delivery.facts, "vendor_id": int(vendor.partition("-")[2]) if vendor else None}
                 telling = Telling(
                     delivery=replace(delivery, facts=facts),
@@ -185,9 +186,14 @@ class Renderer:
                 for part in Part:
                     compiled = self._compiled(part, telling)
                     try:
-                        self._fill(compiled, telling, html=part.is_html)
+                        text = self._fill(compiled, telling, html=part.is_html)
+                        if part is Part.SMS:  # as short as it may have to become
+                            write, values = self._short_text(telling)
+                            text = write({**values, **dict.fromkeys(("money", "link", "check_in_link"), "")})
                     except Exception as error:  # whatever a template may do wrong
                         raise TemplateFault([self._wording.fault(error, compiled)]) from error
+                    if not text.strip():
+                        raise TemplateFault([Fault(compiled.file, 0, f"leaves nothing to say in {delivery.kind}")])
 
 
 def _values(names: Iterable[str], telling: Telling) -> dict[str, Any]:

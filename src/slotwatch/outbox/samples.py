@@ -1,7 +1,7 @@
 """Made-up deliveries, one or more of every kind: for the preview, for trying out templates, for measuring."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind
 from slotwatch.domain.terms import Terms
 from slotwatch.outbox.claim import Claimed
 
-__all__ = ["SAMPLE_START", "sample", "samples"]
+__all__ = ["SAMPLE_START", "bare_samples", "sample", "samples"]
 
 SAMPLE_START = datetime(2026, 3, 2, 17, tzinfo=UTC)
 _GRACE = timedelta(minutes=30)
@@ -92,6 +92,18 @@ _TOLD: Mapping[NoticeKind, Mapping[str, Any]] = {
 def samples(language: str = "en", channel: Channel = Channel.EMAIL, **facts: Any) -> list[Claimed]:
     """One delivery of every kind, two where a kind has two faces; `facts` replace what is made up."""
     return list(_all(language, channel, facts))
+
+
+def bare_samples() -> list[Claimed]:
+    """The same where there is little to say: no name, no price, nothing that comes back, no place on the map."""
+    nothing = {
+        **{"amount": 0, "refunded": 0, "payment_status": PaymentStatus.NOT_REQUIRED},
+        **{"terms": {**Terms().as_dict(), "cancelRefund": []}, "latitude": None, "longitude": None},
+    }
+    return [
+        replace(one, facts={**one.facts, **(nothing if one.rule.is_about_booking else {}), "driver_name": ""})
+        for one in samples()
+    ]
 
 
 def sample(kind: NoticeKind, language: str = "en", channel: Channel = Channel.EMAIL, **facts: Any) -> Claimed:

@@ -14,14 +14,14 @@ from slotwatch.channels import Channel as Provider
 from slotwatch.channels import Message
 from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.notices import PAID_CHANNELS, Channel, DeliveryState, Urgency
-from slotwatch.outbox.claim import Claimed, claim
+from slotwatch.outbox.claim import Claimed, claim, counted
 from slotwatch.outbox.compose import compose
 from slotwatch.outbox.handover import HandOver
 from slotwatch.outbox.hands import Hands
 from slotwatch.outbox.recorder import Recorder
 from slotwatch.outbox.settings import CapSettings, SenderSettings
 from slotwatch.outbox.turns import Turns
-from slotwatch.outbox.verdict import Verdict, after_fault, after_silence, after_try, before_sending
+from slotwatch.outbox.verdict import Verdict, after_fault, after_silence, after_try, backoff, before_sending
 from slotwatch.storage.clock import Clock, monotonic
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
 from slotwatch.storage.statements import Statement
@@ -49,6 +49,15 @@ class SendReport:
     claimed: int = 0
     states: dict[DeliveryState, int] = field(default_factory=dict)
     lost: int = 0  # leases that had passed to somebody else when we came to record
+
+
+@dataclass
+class _Look:
+    """What was known of a delivery when it was last looked at; `instead` is what becomes of it without a try."""
+
+    delivery: Claimed
+    at: float  # monotonic seconds
+    instead: Verdict | None = None
 
 
 class Sender:
@@ -80,8 +89,8 @@ class Sender:
         self._enabled = frozenset(enabled)
         self._frontend_url = frontend_url
         self._caps = caps
-        is_paid = self.channel in PAID_CHANNELS and provider.provider != "inbox"
-        cost = caps.cost(self.channel) if is_paid else None
+        self._is_counted = self.channel in PAID_CHANNELS
+        cost = caps.cost(self.channel) if self._is_counted and provider.provider != "inbox" else None
         self._recorder = Recorder(database, clock, self.channel, provider.provider, cost)
         self._write = write
         self._stop = asyncio.Event()
@@ -165,6 +174,8 @@ class Sender:
                 last=self._last_turn,
                 least_urgent=least_urgent,
             )
+        if self._is_counted:
+            batch = counted(batch, lambda delivery: self._stale(delivery) is None)
         if batch:  # those after the last turn went first, then those from the lowest on
             self._last_turn = max((each.turn for each in batch), key=lambda turn: (turn <= self._last_turn, turn))
         recorded = await asyncio.gather(*(self._handled(each, claimed) for each in batch), return_exceptions=True)
@@ -214,9 +225,14 @@ class Sender:
             return await self._tried(delivery, claimed)
         except (Unavailable, *CONNECTION_ERRORS):
             return None
+        except asyncpg.PostgresError as error:  # a lock, a statement that took too long: no fault of the delivery
+            _log.warning("the database is in trouble, trying again", action="delivery_waits", error=str(error))
+            again_at = delivery.claimed_at + backoff(1, self._random.random())
+            return Verdict(DeliveryState.PENDING, "the database is in trouble", again_at)
         except Exception as error:
             _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.key)
-            return after_fault(delivery, error, now=delivery.claimed_at, jitter=self._random.random())
+            jitter = self._random.random()
+            return after_fault(delivery, error, now=delivery.claimed_at, jitter=jitter, enabled=self._enabled)
         finally:
             self._ready.give_back()
 
@@ -229,26 +245,39 @@ class Sender:
         is_keyless = not self._provider.has_key
         if is_keyless and delivery.handed_over is not None:
             return after_silence(delivery, self._enabled)
-        began, stale = claimed, self._stale(delivery)
+        stale = self._stale(delivery)
         if stale is not None:
             return stale
-        message = self._write(delivery, self._frontend_url)
+        look = _Look(delivery, claimed)
+        message = replace(
+            self._write(delivery, self._frontend_url), is_still_true=lambda: self._is_true_at_another(look)
+        )
         if is_keyless and not await self._handed_over.note(delivery):
             return None
         async with self._slots:
             if self._stop.is_set() or not self._is_ours_for_a_try(claimed):
                 return _given_back(delivery)
-            if monotonic() > claimed + _FRESH_SECONDS:  # it had to queue behind others
-                began = monotonic()
-                try:
-                    delivery = await self._fresh(delivery)
-                except (Unavailable, *CONNECTION_ERRORS):  # it is noted as handed over, and nobody was given it
-                    return _given_back(delivery)
-                if (stale := self._stale(delivery)) is not None:
-                    return stale
+            if monotonic() > claimed + _FRESH_SECONDS and not await self._is_true_at_another(look):
+                return look.instead  # it had to queue behind others
             outcome = await self._provider.send(message, timeout=self._settings.timeout_seconds)
-        now: datetime = delivery.claimed_at + timedelta(seconds=monotonic() - began)
-        return after_try(delivery, outcome, now=now, jitter=self._random.random(), enabled=self._enabled)
+        if look.instead is not None:
+            return look.instead
+        now: datetime = look.delivery.claimed_at + timedelta(seconds=monotonic() - look.at)
+        return after_try(look.delivery, outcome, now=now, jitter=self._random.random(), enabled=self._enabled)
+
+    async def _is_true_at_another(self, look: _Look) -> bool:
+        """Whether it may go now that it had to wait; if not, what becomes of it stands in the look."""
+        look.at = monotonic()
+        try:
+            look.delivery = await self._fresh(look.delivery)
+            look.instead = self._stale(look.delivery)
+        except (
+            Unavailable,
+            *CONNECTION_ERRORS,
+            asyncpg.PostgresError,
+        ):  # noted as handed over, and nobody was given it
+            look.instead = _given_back(look.delivery)
+        return look.instead is None
 
     def _stale(self, delivery: Claimed) -> Verdict | None:
         """Why it must not be sent as it was when it was looked at, if so."""

@@ -176,11 +176,16 @@ def after_silence(delivery: Claimed, enabled: Collection[Channel]) -> Verdict:
     return Verdict(DeliveryState.UNKNOWN, words, tried="unknown", fallback=fallback)
 
 
-def after_fault(delivery: Claimed, error: Exception, *, now: datetime, jitter: float) -> Verdict:
-    """What a failure of our own means: the third one sets the delivery aside, so that it holds up nobody."""
+def after_fault(
+    delivery: Claimed, error: Exception, *, now: datetime, jitter: float, enabled: Collection[Channel]
+) -> Verdict:
+    """What a failure of our own means: the third one sets the delivery aside, so that it holds up nobody.
+
+    Another channel takes over: it is written from other files.
+    """
     text = f"{type(error).__name__}: {error}"[:300]
     if delivery.faults + 1 >= _MOST_FAULTS:
-        return Verdict(DeliveryState.SET_ASIDE, text, fault=1)
+        return Verdict(DeliveryState.SET_ASIDE, text, fallback=_fallback(delivery, enabled), fault=1)
     return Verdict(DeliveryState.PENDING, text, now + backoff(delivery.faults + 1, jitter), fault=1)
 
 
