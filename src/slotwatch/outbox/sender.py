@@ -249,15 +249,13 @@ class Sender:
         if stale is not None:
             return stale
         look = _Look(delivery, claimed)
-        message = replace(
-            self._write(delivery, self._frontend_url), is_still_true=lambda: self._is_true_at_another(look)
-        )
+        message = replace(self._write(delivery, self._frontend_url), is_still_true=lambda: self._is_still_true(look))
         if is_keyless and not await self._handed_over.note(delivery):
             return None
         async with self._slots:
             if self._stop.is_set() or not self._is_ours_for_a_try(claimed):
                 return _given_back(delivery)
-            if monotonic() > claimed + _FRESH_SECONDS and not await self._is_true_at_another(look):
+            if monotonic() > claimed + _FRESH_SECONDS and not await self._is_still_true(look):
                 return look.instead  # it had to queue behind others
             outcome = await self._provider.send(message, timeout=self._settings.timeout_seconds)
         if look.instead is not None:
@@ -265,7 +263,7 @@ class Sender:
         now: datetime = look.delivery.claimed_at + timedelta(seconds=monotonic() - look.at)
         return after_try(look.delivery, outcome, now=now, jitter=self._random.random(), enabled=self._enabled)
 
-    async def _is_true_at_another(self, look: _Look) -> bool:
+    async def _is_still_true(self, look: _Look) -> bool:
         """Whether it may go now that it had to wait; if not, what becomes of it stands in the look."""
         look.at = monotonic()
         try:
