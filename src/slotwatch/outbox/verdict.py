@@ -91,10 +91,8 @@ def _why_not_here(delivery: Claimed, settings: SenderSettings) -> tuple[str, Kep
     if delivery.suppressed_for is not None:
         by_wish = KeptBack.SAID_STOP if delivery.suppressed_for == SAID_STOP else None
         return f"{delivery.channel} is no longer sent to this address: {delivery.suppressed_for}", by_wish
-    must_be_proven = (
-        settings.verified_only or delivery.channel is Channel.VOICE
-    )  # a call disturbs whoever has the number
-    if must_be_proven and not delivery.is_verified:
+    is_call = delivery.channel is Channel.VOICE  # rings at whoever has the number
+    if (settings.verified_only or is_call) and not delivery.is_verified:
         return f"the address for {delivery.channel} is not verified", KeptBack.NO_ADDRESS
     return None
 
