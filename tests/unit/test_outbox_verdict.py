@@ -231,6 +231,16 @@ def test_over_a_cap_the_paid_channel_gives_way_and_what_cannot_wait_goes_on_up_t
     assert judged(spent_today=1000, spend_cap=2000) is None
 
 
+def test_codes_to_sign_in_have_a_cap_of_their_own_and_no_vendors() -> None:
+    def judged(caps: CapSettings, **facts: Any) -> Any:
+        code = _delivery(NoticeKind.SIGN_IN_CODE, Channel.SMS, state=None, **facts)
+        return before_sending(code, BOTH, NOW, caps=caps)
+
+    for spend_cap in (0, 100):
+        assert judged(CapSettings(spend_cap=spend_cap), spent_today=10_000) is None
+    assert "paid messages today" in judged(CapSettings(recipient_cap=3), told_today=6).error, "one number has its cap"
+
+
 def test_only_a_verified_address_is_used_where_that_is_asked_for() -> None:
     strict = SenderSettings(verified_only=True)
     verdict = before_sending(_delivery(NoticeKind.REMINDER, phone_verified_at=NOW), BOTH, NOW, settings=strict)

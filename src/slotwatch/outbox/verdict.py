@@ -16,6 +16,7 @@ from slotwatch.domain.notices import (
     Channel,
     DeliveryState,
     KeptBack,
+    NoticeKind,
     Urgency,
 )
 from slotwatch.outbox.claim import Claimed
@@ -106,6 +107,8 @@ def _why_not_paid(delivery: Claimed, caps: CapSettings) -> str | None:
     so_far, times = delivery.paid_today, 2 if delivery.rule.urgency is Urgency.NOW else 1
     if so_far.messages >= caps.recipient_cap * times:
         return f"this address got {so_far.messages} paid messages today, which is the most"
+    if delivery.kind is NoticeKind.SIGN_IN_CODE:
+        return None  # no vendor's: counted where they are asked for
     cap = caps.spend_cap if so_far.cap is None else so_far.cap
     if cap is not None and so_far.spent + so_far.going * caps.cost(delivery.channel) >= cap * times:
         return "what the vendor spends on messages in a day is used up"
