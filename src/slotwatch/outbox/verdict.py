@@ -12,12 +12,12 @@ from slotwatch.channels import Accepted, Failed, Outcome, Refused
 from slotwatch.domain.notices import (
     PAID_CHANNELS,
     SAID_STOP,
-    WAITS_FOR_QUIET,
     Channel,
     DeliveryState,
     KeptBack,
     NoticeKind,
     Urgency,
+    waits_for_quiet,
 )
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.settings import CapSettings, SenderSettings
@@ -76,7 +76,7 @@ def before_sending(
     if reason is not None:
         fallback = _fallback(delivery, enabled)
         return Verdict(DeliveryState.SUPPRESSED, reason, fallback=fallback, kept_back=kept_back)
-    return _in_quiet_hours(delivery) if delivery.kind in WAITS_FOR_QUIET else None
+    return _in_quiet_hours(delivery) if waits_for_quiet(delivery.kind, delivery.channel) else None
 
 
 def _is_true(delivery: Claimed) -> bool:
