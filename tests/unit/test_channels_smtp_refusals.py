@@ -52,6 +52,8 @@ NOT_US = [
     "",
     "5.1.1 no such user",
     "5.1.1 <sam@example.com>: Recipient address rejected: User unknown in relay recipient table",
+    "5.1.1 no such user; senders must authenticate to see more",
+    "5.2.1 mailbox disabled by DMARC policy",
     "5.7.1 recipient does not accept mail from you",
     "5.7.1 <sam@example.com>: Recipient address rejected: Access denied",
     "5.7.1 <sam@example.com>: Recipient address rejected: SPF of the list's owner",

@@ -17,6 +17,7 @@ Blame = Literal["login", "sender", "machine"]
 _CODE = re.compile(r"[45]\.(\d)\.(\d{1,3})(?!\S)")
 _RECIPIENTS_OWN: Final = (2, 17, 18, 19, 504, 505, 507, 510, *range(100, 200))  # who may write to this recipient
 _BY_CODE: Final[dict[tuple[int, int], Blame | None]] = {
+    **dict.fromkeys([(1, 1), (1, 2), (1, 3), (1, 6), (1, 10), (2, 1), (2, 2)], None),  # the mailbox
     **dict.fromkeys([(1, 7), (1, 8)], "sender"),
     **dict.fromkeys([(7, detail) for detail in (8, 9, 10, 11, 12, 14, 54, 57, 64)], "login"),
     **dict.fromkeys(
