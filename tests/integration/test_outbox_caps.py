@@ -6,6 +6,7 @@ from datetime import timedelta
 from slotwatch.domain.notices import Channel
 from slotwatch.engine.clean import Cleaner
 from slotwatch.outbox.settings import CapSettings, SenderSettings
+from slotwatch.usecases.addresses import request_code
 from slotwatch.usecases.desk import Desk
 from tests.conftest import NOON, Town
 from tests.support.crew import Crew
@@ -100,6 +101,16 @@ async def test_what_goes_to_nobody_uses_up_nothing_of_the_vendors_cap(desk: Desk
     await crew.senders[Channel.SMS].run_once()
     assert (await crew.deliveries(told, "booking_confirmed"))["sms"] == "sent"
     assert await _spent(crew) == [(town.vendor, "sms", 1, 10)]
+
+
+async def test_codes_to_sign_in_go_out_whatever_messages_may_cost_a_vendor(desk: Desk, town: Town) -> None:
+    crew = thrifty(desk, spend_cap=0)
+    for number in range(30):
+        await request_code(crew.desk, Channel.SMS, f"+150055502{number:02}", key=b"k" * 32, caller=f"192.0.2.{number}")
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.deliver()
+    assert await crew.kinds(crew.sms.taken) == ["sign_in_code"] * 30
+    assert await _spent(crew) == [(0, "sms", 30, 300)], "what the house pays is still counted"
 
 
 async def test_senders_that_count_for_the_same_vendors_at_once_lose_no_message_and_never_lock_up(

@@ -9,6 +9,7 @@ from slotwatch.channels import Failed, Message
 from slotwatch.channels.receipts import Receipt
 from slotwatch.config import BadSetting, load_settings
 from slotwatch.domain.booking import Booking
+from slotwatch.domain.lifecycle import State
 from slotwatch.domain.notices import NOTICE_RULES, USUAL_CHANNELS, Channel, NoticeKind
 from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.settings import SenderSettings
@@ -16,7 +17,7 @@ from slotwatch.usecases.desk import Desk
 from slotwatch.wiring import build_channels, build_provider
 from tests.conftest import Town
 from tests.support.crew import Crew
-from tests.support.provider import Provider
+from tests.support.provider import Provider, refusing
 
 MINUTE = timedelta(minutes=1)
 LOUD = USUAL_CHANNELS | {Channel.WHATSAPP, Channel.VOICE}
@@ -36,9 +37,11 @@ def louder(desk: Desk, settings: SenderSettings | None = None) -> tuple[Crew, Pr
     return crew, whatsapp, voice
 
 
-async def started(crew: Crew, town: Town) -> Booking:
-    """A booking whose slot has begun."""
+async def started(crew: Crew, town: Town, *, is_proven: bool = True) -> Booking:
+    """A booking whose slot has begun; its driver has proven their number."""
     await crew.never_silent()
+    if is_proven:
+        await crew.execute("UPDATE driver SET phone_verified_at = $1", crew.clock.read())
     booking = await crew.booked(town.driver, town.connectors[0], town.slot())
     await crew.live_until(booking.timeline.starts_at)
     return booking
@@ -93,6 +96,28 @@ async def test_nobody_is_called_about_a_booking_of_small_value(desk: Desk, town:
     await started(crew, town)
     await crew.live_for(10 * MINUTE)
     assert (len(whatsapp.taken), voice.asked) == (1, [])
+
+
+async def test_nobody_is_called_at_a_number_that_was_never_proven(desk: Desk, town: Town) -> None:
+    crew, whatsapp, voice = louder(desk)
+    booking = await started(crew, town, is_proven=False)
+    await crew.live_for(10 * MINUTE)
+    assert (len(whatsapp.taken), voice.asked) == (1, [])
+    states = {"email": "sent", "sms": "sent", "whatsapp": "sent", "voice": "suppressed"}
+    assert await crew.deliveries(booking, "slot_started") == states
+    await crew.live_until(booking.timeline.ends_at)
+    assert await crew.state(booking) is State.EXPIRED, "they were told by other ways"
+
+
+async def test_who_could_only_have_been_called_at_an_unproven_number_is_no_no_show(desk: Desk, town: Town) -> None:
+    crew, whatsapp, voice = louder(desk)
+    for provider in (crew.mail, crew.sms, whatsapp):
+        provider.answer = refusing
+    booking = await started(crew, town, is_proven=False)
+    await crew.live_until(booking.timeline.ends_at)
+    assert voice.asked == []
+    assert await crew.state(booking) is State.VOIDED
+    await crew.assert_sound()
 
 
 async def test_a_grace_that_is_shorter_has_no_such_deliveries(desk: Desk, town: Town) -> None:

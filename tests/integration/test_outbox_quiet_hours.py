@@ -17,11 +17,13 @@ async def _quiet(crew: Crew, town: Town, start: str, end: str) -> Town:
     return replace(town, driver=replace(town.driver, preferences=wishes))
 
 
-async def test_a_confirmation_waits_for_the_end_of_quiet_and_a_start_does_not(crew: Crew, town: Town) -> None:
+async def test_in_quiet_hours_a_confirmation_comes_by_mail_alone_and_a_start_by_all_ways(
+    crew: Crew, town: Town
+) -> None:
     town = await _quiet(crew, town, "17:30", "20:15")
     booking = await crew.booked(town.driver, town.connectors[0], town.slot(length=3 * HOUR))
     await crew.live_until(booking.timeline.starts_at)
-    assert await crew.deliveries(booking, "booking_confirmed") == {"email": "pending", "sms": "pending"}
+    assert await crew.deliveries(booking, "booking_confirmed") == {"email": "sent", "sms": "pending"}
     assert await crew.deliveries(booking, "slot_started") == {"email": "sent", "sms": "sent"}
     await crew.checked_in(booking)
     await crew.live_until(NOON + 2 * HOUR + 29 * MINUTE)
@@ -31,6 +33,16 @@ async def test_a_confirmation_waits_for_the_end_of_quiet_and_a_start_does_not(cr
     assert await crew.deliveries(booking, "checked_in") == {"email": "sent"}
     rows = await crew.rows("SELECT DISTINCT attempts FROM delivery")
     assert [row["attempts"] for row in rows] == [1], "waiting is no try"
+
+
+async def test_who_books_in_quiet_hours_gets_the_calendar_entry_though_all_is_over_before_they_end(
+    crew: Crew, town: Town
+) -> None:
+    town = await _quiet(crew, town, "17:15", "20:45")
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.deliver()
+    assert await crew.deliveries(booking, "booking_confirmed") == {"email": "sent", "sms": "suppressed"}
+    assert crew.mail.taken[0].calendar is not None
 
 
 async def test_what_is_stale_when_quiet_ends_is_not_sent(crew: Crew, town: Town) -> None:

@@ -257,6 +257,7 @@ NOT_FOR_READING = {
     "engine/alerts/house_outage.sql": {"outage_ended_idx"},  # the town had no outage and spent nothing
     "engine/alerts/vendor_outage.sql": {"outage_ended_idx"},
     "engine/alerts/spend_cap.sql": {"spend_pkey"},
+    "engine/alerts/code_cap.sql": {"sign_in_code_ends_idx"},  # and asked for no code
     "storage/station_search.sql": {"station_pkey"},  # it works out the distance of every station
 }
 

@@ -166,14 +166,31 @@ async def test_rests_grow_up_to_the_longest() -> None:
     assert rests == [5, 10, 20, 30, 30, 30]
 
 
-async def test_retry_after_is_a_rest_of_that_length_at_once_and_bounded() -> None:
-    for named, rest in ((60, 60), (7200, 300)):
-        provider = Scripted(Failed("429", timedelta(seconds=named), down=True))
-        guarded = guard(provider, Time())
+@pytest.mark.parametrize(("named", "rest"), [(1, 1), (60, 60), (1800, 1800), (7200, 3600)])
+async def test_retry_after_is_a_rest_of_that_length_at_once_and_an_hour_at_most(named: int, rest: int) -> None:
+    provider, time = Scripted(Failed("429", timedelta(seconds=named), down=True), TAKEN), Time()
+    guarded = guard(provider, time, rest_seconds=5, longest_rest_seconds=300)
+    await send(guarded)
+    blocked = await send(guarded)
+    assert isinstance(blocked, Failed)
+    assert blocked.retry_after == timedelta(seconds=rest)
+    time.now += rest - 0.5
+    await send(guarded)
+    assert len(provider.asked) == 1
+    time.now += 0.5
+    assert await send(guarded) == TAKEN
+
+
+async def test_where_no_wait_is_named_our_own_rests_go_on_as_if_none_had_been() -> None:
+    busy = Failed("429", timedelta(seconds=60), down=True)
+    provider, time = Scripted(DOWN, busy, DOWN, busy, DOWN), Time()
+    guarded = guard(provider, time, failures=1, rest_seconds=5, longest_rest_seconds=30)
+    rests = []
+    for _ in range(5):
         await send(guarded)
-        blocked = await send(guarded)
-        assert isinstance(blocked, Failed)
-        assert blocked.retry_after == timedelta(seconds=rest)
+        rests.append((await send(guarded)).retry_after.total_seconds())  # type: ignore[union-attr]
+        time.now += rests[-1]
+    assert rests == [5, 60, 10, 60, 20]
 
 
 async def test_each_of_many_providers_rests_by_itself() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from slotwatch.channels import Accepted, Failed, Refused
 from slotwatch.domain.lifecycle import State
-from slotwatch.domain.notices import NOTICE_RULES, Channel, DeliveryState, NoticeKind
+from slotwatch.domain.notices import NOTICE_RULES, Channel, DeliveryState, KeptBack, NoticeKind
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.settings import CapSettings, NoticeSettings, SenderSettings
 from slotwatch.outbox.verdict import after_fault, after_silence, after_try, backoff, before_sending
@@ -231,6 +231,16 @@ def test_over_a_cap_the_paid_channel_gives_way_and_what_cannot_wait_goes_on_up_t
     assert judged(spent_today=1000, spend_cap=2000) is None
 
 
+def test_codes_to_sign_in_have_a_cap_of_their_own_and_no_vendors() -> None:
+    def judged(caps: CapSettings, **facts: Any) -> Any:
+        code = _delivery(NoticeKind.SIGN_IN_CODE, Channel.SMS, state=None, **facts)
+        return before_sending(code, BOTH, NOW, caps=caps)
+
+    for spend_cap in (0, 100):
+        assert judged(CapSettings(spend_cap=spend_cap), spent_today=10_000) is None
+    assert "paid messages today" in judged(CapSettings(recipient_cap=3), told_today=6).error, "one number has its cap"
+
+
 def test_only_a_verified_address_is_used_where_that_is_asked_for() -> None:
     strict = SenderSettings(verified_only=True)
     verdict = before_sending(_delivery(NoticeKind.REMINDER, phone_verified_at=NOW), BOTH, NOW, settings=strict)
@@ -240,6 +250,16 @@ def test_only_a_verified_address_is_used_where_that_is_asked_for() -> None:
     assert before_sending(_delivery(email_verified_at=NOW), BOTH, NOW, settings=strict) is None
     assert before_sending(_delivery(), BOTH, NOW) is None
     assert before_sending(_delivery(NoticeKind.ALERT_RAISED, state=None), BOTH, NOW, settings=strict) is None
+
+
+def test_nobody_is_called_at_a_number_that_they_did_not_prove() -> None:
+    call = _delivery(channel=Channel.VOICE, amount=1000, currency="EUR")
+    verdict = before_sending(call, BOTH | {Channel.VOICE}, NOW)
+    assert verdict is not None
+    assert (verdict.state, verdict.kept_back) == (DeliveryState.SUPPRESSED, KeptBack.NO_ADDRESS)
+    assert verdict.error == "the address for voice is not verified"
+    proven = _delivery(channel=Channel.VOICE, amount=1000, currency="EUR", phone_verified_at=NOW)
+    assert before_sending(proven, BOTH | {Channel.VOICE}, NOW) is None
 
 
 @given(st.integers(1, 10_000), JITTER)

@@ -19,6 +19,8 @@ from slotwatch.outbox.samples import sample, samples
 FRONTEND = "https://charge.example"
 RENDERER = Renderer(organizer="bookings@charge.example")
 CONFIRMED, CANCELLED, EXPIRED = NoticeKind.BOOKING_CONFIRMED, NoticeKind.BOOKING_CANCELLED, NoticeKind.SLOT_EXPIRED
+VOIDED = NoticeKind.SLOT_VOIDED
+TAKEN_BACK = "The calendar entry that came with your confirmation is taken back by this message."
 
 
 def part_of(delivery: Claimed) -> CalendarPart | None:
@@ -38,14 +40,31 @@ def event_of(delivery: Claimed) -> Any:
 
 def test_only_a_confirmation_and_the_end_of_a_booking_touch_the_calendar() -> None:
     methods = {delivery.kind: part.method for delivery in samples() if (part := part_of(delivery)) is not None}
-    assert methods == {CONFIRMED: "REQUEST", CANCELLED: "CANCEL", EXPIRED: "CANCEL"}
+    assert methods == {CONFIRMED: "REQUEST", CANCELLED: "CANCEL", EXPIRED: "CANCEL", VOIDED: "CANCEL"}
 
 
-def test_an_unpaid_booking_was_never_in_the_calendar_so_nothing_is_taken_back() -> None:
-    unpaid: dict[str, Any] = {"end_reason": EndReason.HOLD_RAN_OUT, "payment_status": PaymentStatus.NOT_PAID}
-    delivery = sample(CANCELLED, **unpaid)
-    assert part_of(delivery) is None
-    assert "calendar" not in RENDERER.message(delivery, FRONTEND).text
+@pytest.mark.parametrize("reason", [EndReason.HOLD_RAN_OUT, EndReason.BY_DRIVER, EndReason.BY_VENDOR])
+def test_an_unpaid_booking_was_never_in_the_calendar_so_nothing_is_taken_back(reason: EndReason) -> None:
+    delivery = sample(CANCELLED, end_reason=reason, payment_status=PaymentStatus.NOT_PAID)
+    message = RENDERER.message(delivery, FRONTEND)
+    assert message.calendar is None
+    for words in (message.text, message.html or ""):
+        assert "calendar" not in words and "confirmation" not in words
+        assert "Nothing was charged." in words
+
+
+@pytest.mark.parametrize("kind", [CANCELLED, VOIDED])
+@pytest.mark.parametrize("payment", [PaymentStatus.REFUNDED, PaymentStatus.NOT_REQUIRED])
+def test_the_mail_that_takes_the_entry_back_says_so(kind: NoticeKind, payment: PaymentStatus) -> None:
+    message = RENDERER.message(sample(kind, payment_status=payment), FRONTEND)
+    assert message.calendar is not None and message.calendar.method == "CANCEL"
+    assert TAKEN_BACK in message.text and TAKEN_BACK in (message.html or "")
+
+
+def test_a_won_dispute_takes_nothing_back_since_the_no_show_did_so_before() -> None:
+    message = RENDERER.message(sample(VOIDED, end_reason=EndReason.DISPUTE_WON), FRONTEND)
+    assert message.calendar is None
+    assert "calendar" not in message.text + (message.html or "")
 
 
 def test_the_uid_stays_and_the_sequence_rises_over_a_bookings_life() -> None:
@@ -54,6 +73,9 @@ def test_the_uid_stays_and_the_sequence_rises_over_a_bookings_life() -> None:
     assert confirmed["SEQUENCE"] < cancelled["SEQUENCE"]
     assert (confirmed["STATUS"], cancelled["STATUS"]) == ("CONFIRMED", "CANCELLED")
     assert confirmed["ORGANIZER"] == cancelled["ORGANIZER"] == "mailto:bookings@charge.example"
+    voided = event_of(sample(VOIDED, version=5))
+    assert (voided["UID"], voided["STATUS"]) == (confirmed["UID"], "CANCELLED")
+    assert voided["SEQUENCE"] > confirmed["SEQUENCE"]
     assert confirmed["ATTENDEE"] == cancelled["ATTENDEE"] == "mailto:mira@example.org"
 
 

@@ -15,6 +15,7 @@ from slotwatch.channels.channel import has_control_characters
 from slotwatch.domain.alerts import AlertKind
 from slotwatch.domain.money import Money
 from slotwatch.domain.notices import NOTICE_RULES, Channel, NoticeKind
+from slotwatch.domain.terms import Terms
 from slotwatch.locale.catalogues import LANGUAGES, best_language, language
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.money_words import amount_words, percent_words
@@ -28,6 +29,8 @@ FRONTEND = "https://charge.example"
 TOKENS = NoticeTokens(b"k" * 32)
 RENDERER = Renderer(tokens=TOKENS)
 EVIL = "<b>x</b>{{ link }}{% if 1 %}&\"'%(name)s\r\nBcc: a@b.example\x07\u202e"
+_TAP = "Check in with one tap as soon as you arrive, or just plug in. If you cannot make it, cancel early"
+_MONEY_BACK, _NO_MONEY_BACK = f"{_TAP}: the terms then give money back.", f"{_TAP}, so that somebody else can charge."
 BEFORE_THE_DEADLINE = [
     NoticeKind.BOOKING_CONFIRMED,
     NoticeKind.REMINDER,
@@ -97,6 +100,29 @@ def test_the_deadline_and_what_it_costs_are_said_before_it_bites(kind: NoticeKin
     message = told(delivery)
     assert rule in message.text
     assert rule in Page(message.html or "").text
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+@pytest.mark.parametrize("tiers", [(), ({"untilMinutesBefore": 60, "percent": 0},)])
+@pytest.mark.parametrize(
+    ("kind", "untrue", "instead"),
+    [
+        (NoticeKind.BOOKING_CONFIRMED, "After that, nothing comes back.", "If you cancel, nothing comes back."),
+        (NoticeKind.SLOT_EXPIRED, _MONEY_BACK, _NO_MONEY_BACK),
+    ],
+)
+def test_terms_that_give_nothing_back_are_not_told_as_if_they_did(
+    kind: NoticeKind, untrue: str, instead: str, tiers: Any, code: str
+) -> None:
+    def say(words: str) -> str:
+        return " ".join(language(code).gettext(words).split())  # spaces that do not break are spaces
+
+    nothing = told(sample(kind, code, terms={**Terms().as_dict(), "cancelRefund": list(tiers)}))
+    usual = told(sample(kind, code))
+    for message, said, unsaid in ((nothing, instead, untrue), (usual, untrue, instead)):
+        for part in (message.text, Page(message.html or "").text):
+            text = " ".join(part.split())
+            assert say(said) in text and say(unsaid) not in text
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

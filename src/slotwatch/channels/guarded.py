@@ -4,7 +4,8 @@ A message that comes too early waits for its turn, within its timeout; if that t
 it is still true. After several failures in a row that say that
 the provider is down (`Failed.down`) it rests: messages are `Failed` at once, not `asked`, with the rest of the rest as
 `retry_after`. Then one message tries; when that fails, too, the next rest is twice as long, up to the longest. A
-`Retry-After` is a rest of that length. Where a channel leads to many providers (push, webhook) each has its own rest.
+`Retry-After` is a rest of that length, up to an hour. Where a channel leads to many providers (push, webhook) each has
+its own rest.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ __all__ = ["Allowance", "Breaker", "Bucket", "GuardSettings", "Guarded"]
 
 _MOST_LANES: Final = 10_000
 _SHORT_WAIT: Final = 1.0  # seconds in which nothing grows untrue
+_LONGEST_NAMED_REST: Final = 3600.0
 _RATE = re.compile(r"([a-z0-9]+)=([0-9]+(?:\.[0-9]+)?)\Z")
 
 
@@ -128,9 +130,11 @@ class Breaker:
         resting = self.until is not None and not was_probe  # it was asked before the rest began: nothing new
         if resting or not (was_probe or named > 0 or self.failures >= self.settings.failures):
             return
-        self.rest = self.rest * 2 or self.settings.rest_seconds
-        self.until = now + min(max(self.rest, named), self.settings.longest_rest_seconds)
-        self.rest = min(self.rest, self.settings.longest_rest_seconds)
+        if named > 0:  # who says when it can be asked again knows better than we do
+            self.until = now + min(named, _LONGEST_NAMED_REST)
+            return
+        self.rest = min(self.rest * 2 or self.settings.rest_seconds, self.settings.longest_rest_seconds)
+        self.until = now + self.rest
 
 
 async def _wait(duration: timedelta) -> None:

@@ -8,9 +8,10 @@ How an answer is classified (reply codes: RFC 5321 section 4.2, enhanced codes: 
 | greeting, HELO, STARTTLS, certificate, login | no success | Failed, down, names the setting |
 | MAIL FROM | 4xx, 5xx | Failed, down, names the setting: our sender is not welcome |
 | anywhere | 421, 454, 530, 534, 535, 538 (closing, TLS or login wanted) | Failed, down |
-| RCPT TO | 5xx | Refused; 5.1.1, 5.1.6, 5.1.10, 5.2.1 (no such mailbox, moved, disabled) also suppress the address |
-| after the message | 5xx | Refused: the same mail will be refused again |
-| RCPT TO, after the message | 4xx | Failed; with an enhanced code 4.3.x (the mail system itself) down |
+| RCPT TO, after the message | 4xx, 5xx that is about us (`smtp_refusals.py`) | Failed, down, names the setting |
+| RCPT TO | other 5xx | Refused; 5.1.1, 5.1.6, 5.1.10, 5.2.1 (no mailbox, moved, disabled) also suppress the address |
+| after the message | other 5xx | Refused: the same mail will be refused again |
+| RCPT TO, after the message | other 4xx | Failed; with an enhanced code 4.3.x (the mail system itself) down |
 | after the message | 250 | Accepted, with the queue id when the reply has one, else the Message-ID |
 
 A connection that turns out dead when it is used again is replaced once, unseen by the caller, but only before DATA:
@@ -34,9 +35,20 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
-from slotwatch.channels.channel import Accepted, ChannelName, Failed, Message, Outcome, Refused, naming_nobody, plain
+from slotwatch.channels.channel import (
+    Accepted,
+    ChannelName,
+    Failed,
+    Message,
+    Outcome,
+    Refused,
+    naming_nobody,
+    plain,
+    without_address,
+)
 from slotwatch.channels.mail import Mail, UnfitMessageError, parse_sender, write_mail
 from slotwatch.channels.smtp_pool import SmtpConnection, SmtpPool, TrustError
+from slotwatch.channels.smtp_refusals import Blame, blamed_on_us
 from slotwatch.channels.smtp_settings import SmtpSettings
 
 __all__ = ["SmtpChannel", "SmtpSettings"]
@@ -193,11 +205,25 @@ class SmtpChannel:
 
     def _refusal(self, error: SMTPRecipientRefused | SMTPDataError) -> Outcome:
         whom = "the recipient" if isinstance(error, SMTPRecipientRefused) else "the mail"
+        blame = blamed_on_us(without_address(error.message, ""))
+        if blame is not None:
+            return Failed(plain(f"{self._wanting(blame)}: {error.code} {error.message}"), down=True)
         sentence = plain(f"{self._server} refused {whom}: {error.code} {error.message}")
         if error.code < 500 or error.code in _NOT_THE_RECIPIENT:
             return Failed(sentence, down=error.code in _NOT_THE_RECIPIENT or error.message.startswith("4.3."))
         gone = isinstance(error, SMTPRecipientRefused) and _GONE.match(error.message) is not None
         return Refused(sentence, suppress=gone)
+
+    def _wanting(self, blame: Blame) -> str:
+        """What every mail is refused for, and what to set."""
+        names = self._settings.ENV
+        match blame:
+            case "login":
+                return f"{self._server} does not pass our mail on; look at {names['username']} and _PASSWORD"
+            case "sender":
+                return f"{self._server} does not take mail from our sender; look at {names['sender']}"
+            case "machine":
+                return f"{self._server} does not take mail from this machine; look at {names['host']}"
 
     def _sentence(self, error: BaseException) -> str:
         """What is wrong, in words, and which setting may be to blame."""

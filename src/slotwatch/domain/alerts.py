@@ -17,7 +17,7 @@ class AlertKind(StrEnum):
     HIGH_NO_SHOW_RATE = "high_no_show_rate"  # at a station: surely above what is usual for the vendor
     NO_CHECK_INS = "no_check_ins"  # at a station: booked, and nobody checks in; a broken reader or gate?
     DELIVERY_FAILURES = "delivery_failures"  # on a channel: the vendor's, or a provider's of the whole house
-    SPEND_CAP = "spend_cap"  # the vendor's messages of the day cost as much as they may
+    SPEND_CAP = "spend_cap"  # messages of the day cost as much as they may: the vendor's, or the house's codes
     OUTAGE = "outage"  # slotwatch itself was not usable
     ENGINE_LATE = "engine_late"  # bookings are moved late
     COMPONENT_SILENT = "component_silent"  # no process of a part is alive
@@ -31,7 +31,7 @@ VENDOR_KINDS = (
     AlertKind.SPEND_CAP,
     AlertKind.OUTAGE,
 )
-"""Those that a vendor can get; operators get OUTAGE, DELIVERY_FAILURES and the rest."""
+"""Those that a vendor can get; operators get OUTAGE, DELIVERY_FAILURES, SPEND_CAP and the rest."""
 
 _LIMITS = {
     "no_show_days": (1, 60),
@@ -158,7 +158,7 @@ def alert_text(
                 " Drivers who cannot be told do not lose their money."
             )
         case AlertKind.SPEND_CAP:
-            sentence = say("Spent today: %(spent)s of %(cap)s. Urgent messages still go out.")
+            sentence = _cap_sentence(detail, say)
         case AlertKind.OUTAGE:
             sentence = say(
                 "From %(began_at)s to %(ended_at)s. Drivers got the time back, and nobody lost money for it."
@@ -170,6 +170,15 @@ def alert_text(
         case AlertKind.SET_ASIDE:
             sentence = say("%(bookings)s of them wait to be looked at and put back.")
     return sentence % values
+
+
+def _cap_sentence(detail: Mapping[str, Any], say: Say) -> str:
+    if "codes" in detail:
+        return say(
+            "%(codes)s codes to sign in went out by SMS within %(hours)s hours, which is the most."
+            " By e-mail they still do."
+        )
+    return say("Spent today: %(spent)s of %(cap)s. Urgent messages still go out.")
 
 
 def _channel(subject: str) -> str:

@@ -43,7 +43,7 @@ class PaymentStatus(StrEnum):
     REFUNDED = "refunded"
     PARTLY_REFUNDED = "partly_refunded"
     NOT_REFUNDED = "not_refunded"
-    NOT_PAID = "not_paid"  # the hold ran out
+    NOT_PAID = "not_paid"  # cancelled, or the hold ran out, before it was paid
 
 
 class Account(StrEnum):

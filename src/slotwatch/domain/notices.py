@@ -15,7 +15,6 @@ __all__ = [
     "PAID_CHANNELS",
     "SAID_STOP",
     "USUAL_CHANNELS",
-    "WAITS_FOR_QUIET",
     "Anchor",
     "Channel",
     "DeliveryState",
@@ -25,6 +24,7 @@ __all__ = [
     "NoticeRule",
     "Recipient",
     "Urgency",
+    "waits_for_quiet",
 ]
 
 
@@ -97,7 +97,7 @@ SAID_STOP = "the recipient said STOP"
 """The reason of a suppression that is the recipient's own wish."""
 
 
-WAITS_FOR_QUIET = frozenset(
+_WAITS_FOR_QUIET = frozenset(
     {
         NoticeKind.BOOKING_CONFIRMED,
         NoticeKind.REMINDER,
@@ -108,6 +108,14 @@ WAITS_FOR_QUIET = frozenset(
     }
 )
 """What waits until a driver's quiet hours are over; the others tell of a slot that runs or is lost."""
+
+
+def waits_for_quiet(kind: NoticeKind, channel: Channel) -> bool:
+    """Whether it waits for their end on that channel.
+
+    A confirmation does not by e-mail: the driver asked for it a moment ago, and without it has no calendar entry.
+    """
+    return kind in _WAITS_FOR_QUIET and (kind, channel) != (NoticeKind.BOOKING_CONFIRMED, Channel.EMAIL)
 
 
 class Urgency(IntEnum):

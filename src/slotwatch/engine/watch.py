@@ -35,6 +35,7 @@ _FILES = {
     "vendor_delivery_failures": AlertKind.DELIVERY_FAILURES,
     "house_delivery_failures": AlertKind.DELIVERY_FAILURES,
     "spend_cap": AlertKind.SPEND_CAP,
+    "code_cap": AlertKind.SPEND_CAP,
     "vendor_outage": AlertKind.OUTAGE,
     "house_outage": AlertKind.OUTAGE,
     "engine_late": AlertKind.ENGINE_LATE,
@@ -126,6 +127,7 @@ class Watch:
             "now": now,
             "usual_days": _USUAL_DAYS,
             "house_cap": self._caps.spend_cap,
+            "code_cap": self._caps.code_sms_cap,
             "one_more": self._caps.sms_cost,
             "channels": [channel.value for channel in Channel],
         }

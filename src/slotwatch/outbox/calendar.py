@@ -12,7 +12,6 @@ from icalendar import Alarm, Calendar, Event, vCalAddress, vGeo, vText
 
 from slotwatch.channels.channel import CalendarMethod, CalendarPart
 from slotwatch.domain.ids import booking_ref
-from slotwatch.domain.lifecycle import EndReason
 from slotwatch.domain.notices import NoticeKind
 from slotwatch.locale.catalogues import Language
 from slotwatch.outbox.foreign_text import visible
@@ -21,8 +20,6 @@ from slotwatch.outbox.time_words import time_with_zone
 from slotwatch.outbox.values import LONGEST_ADDRESS, LONGEST_CONNECTOR, LONGEST_STATION, VALUES
 
 __all__ = ["Entry", "calendar_file", "calendar_part", "entry_of"]
-
-_CANCELLING = (NoticeKind.SLOT_EXPIRED, NoticeKind.BOOKING_CANCELLED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +43,10 @@ class Entry:
 
 
 def calendar_part(telling: Telling, *, organizer: str, attendee: str) -> CalendarPart | None:
-    """What goes with this mail: the entry with a confirmation, its end with a cancellation or a no-show, else nothing.
-
-    An unpaid booking was never confirmed, so there is nothing to take back.
-    """
-    kind = telling.delivery.kind
-    if kind in _CANCELLING and telling.facts["end_reason"] != EndReason.HOLD_RAN_OUT:
+    """What goes with this mail: the entry with a confirmation, its end with what ends the booking, else nothing."""
+    if telling.takes_back_entry:
         method: CalendarMethod = "CANCEL"
-    elif kind is NoticeKind.BOOKING_CONFIRMED:
+    elif telling.delivery.kind is NoticeKind.BOOKING_CONFIRMED:
         method = "REQUEST"
     else:
         return None

@@ -6,11 +6,16 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from slotwatch.domain.lifecycle import EndReason
+from slotwatch.domain.money import PaymentStatus
+from slotwatch.domain.notices import NoticeKind
 from slotwatch.locale.catalogues import Language
 from slotwatch.outbox import time_words
 from slotwatch.outbox.claim import Claimed
 
 __all__ = ["Telling"]
+
+_ENDING = (NoticeKind.SLOT_EXPIRED, NoticeKind.SLOT_VOIDED, NoticeKind.BOOKING_CANCELLED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,16 @@ class Telling:
     def zone(self) -> ZoneInfo:
         """Where the clocks of the station, or of who is told, stand."""
         return ZoneInfo(self.facts["zone"])
+
+    @property
+    def takes_back_entry(self) -> bool:
+        """Whether it ends what stands in the driver's calendar.
+
+        An unpaid booking was never confirmed, so nothing stands there; what a dispute is about, the no-show took back.
+        """
+        if self.delivery.kind not in _ENDING or self.facts["end_reason"] == EndReason.DISPUTE_WON:
+            return False
+        return self.delivery.payment_status is not PaymentStatus.NOT_PAID
 
     def at(self, name: str) -> str:
         """That instant as `18:30 CET`; empty where it has not come."""

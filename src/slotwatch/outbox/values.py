@@ -217,6 +217,11 @@ def calendar_link(t: Telling) -> str:
     return t.url(f"notices/{t.token}/booking.ics") if t.token else ""
 
 
+def taken_back(t: Telling) -> bool:
+    """Whether this mail takes the confirmation's calendar entry back: for conditions."""
+    return t.takes_back_entry
+
+
 def countdown_image(t: Telling) -> str:
     """A picture of the time left whenever the mail is opened; may be empty."""
     return t.url(f"notices/{t.token}/countdown.png") if t.token else ""
@@ -243,7 +248,7 @@ VALUES: Mapping[str, Callable[[Telling], Any]] = MappingProxyType(
                 dispute_until,
             ),
             *(grace, minutes_left, amount, money, refunds, happened),
-            *(link, check_in_link, dispute_link, rebook_link, map_link, calendar_link, countdown_image),
+            *(link, check_in_link, dispute_link, rebook_link, map_link, calendar_link, taken_back, countdown_image),
             *told_values.ALL,
         )
     }

@@ -12,11 +12,12 @@ from slotwatch.channels import Accepted, Failed, Outcome, Refused
 from slotwatch.domain.notices import (
     PAID_CHANNELS,
     SAID_STOP,
-    WAITS_FOR_QUIET,
     Channel,
     DeliveryState,
     KeptBack,
+    NoticeKind,
     Urgency,
+    waits_for_quiet,
 )
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.settings import CapSettings, SenderSettings
@@ -75,7 +76,7 @@ def before_sending(
     if reason is not None:
         fallback = _fallback(delivery, enabled)
         return Verdict(DeliveryState.SUPPRESSED, reason, fallback=fallback, kept_back=kept_back)
-    return _in_quiet_hours(delivery) if delivery.kind in WAITS_FOR_QUIET else None
+    return _in_quiet_hours(delivery) if waits_for_quiet(delivery.kind, delivery.channel) else None
 
 
 def _is_true(delivery: Claimed) -> bool:
@@ -91,7 +92,8 @@ def _why_not_here(delivery: Claimed, settings: SenderSettings) -> tuple[str, Kep
     if delivery.suppressed_for is not None:
         by_wish = KeptBack.SAID_STOP if delivery.suppressed_for == SAID_STOP else None
         return f"{delivery.channel} is no longer sent to this address: {delivery.suppressed_for}", by_wish
-    if settings.verified_only and not delivery.is_verified:
+    is_call = delivery.channel is Channel.VOICE  # rings at whoever has the number
+    if (settings.verified_only or is_call) and not delivery.is_verified:
         return f"the address for {delivery.channel} is not verified", KeptBack.NO_ADDRESS
     return None
 
@@ -105,6 +107,8 @@ def _why_not_paid(delivery: Claimed, caps: CapSettings) -> str | None:
     so_far, times = delivery.paid_today, 2 if delivery.rule.urgency is Urgency.NOW else 1
     if so_far.messages >= caps.recipient_cap * times:
         return f"this address got {so_far.messages} paid messages today, which is the most"
+    if delivery.kind is NoticeKind.SIGN_IN_CODE:
+        return None  # no vendor's: counted where they are asked for
     cap = caps.spend_cap if so_far.cap is None else so_far.cap
     if cap is not None and so_far.spent + so_far.going * caps.cost(delivery.channel) >= cap * times:
         return "what the vendor spends on messages in a day is used up"

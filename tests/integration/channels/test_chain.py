@@ -123,6 +123,32 @@ async def test_a_mail_server_that_closes_hands_over_to_the_second_and_one_that_l
     assert [mail.recipient for mail in second.mails] == ["a@example.com"]
 
 
+async def test_a_mail_server_that_does_not_relay_rests_and_every_mail_goes_by_the_second() -> None:
+    with mail_sink.mail_sink() as first, mail_sink.mail_sink() as second:
+        guarded = Guarded(smtp_before(first), GuardSettings(failures=5))
+        chain = Chain(guarded, smtp_before(second))
+        drivers = [f"{name}@example.com" for name in "abcdefgh"]
+        for driver in drivers:
+            first.on_rcpt[driver] = f"554 5.7.1 <{driver}>: Relay access denied"
+            assert isinstance(await chain.send(message(driver), timeout=5), Accepted)
+        assert guarded.resting == 1
+        await chain.close()
+
+    assert [mail.recipient for mail in second.mails] == drivers
+
+
+async def test_a_recipient_who_takes_nothing_from_us_does_not_make_a_mail_server_rest() -> None:
+    with mail_sink.mail_sink() as first, mail_sink.mail_sink() as second:
+        guarded = Guarded(smtp_before(first), GuardSettings(failures=1))
+        chain = Chain(guarded, smtp_before(second))
+        first.on_rcpt["a@example.com"] = "550 5.7.1 recipient does not accept mail from you"
+        assert isinstance(await chain.send(message("a@example.com"), timeout=5), Refused)
+        assert guarded.resting == 0
+        await chain.close()
+
+    assert second.mails == []
+
+
 async def test_the_check_names_who_is_not_in_order() -> None:
     async with two_accounts() as (_, second, chain):
         assert await chain.check() is None

@@ -89,6 +89,38 @@ async def test_a_5xx_on_the_recipient_is_refused_and_suppressed_only_when_the_ma
     assert reply in outcome.error
 
 
+@pytest.mark.parametrize(
+    ("reply", "setting"),
+    [
+        ("554 5.7.1 <driver@example.com>: Relay access denied", "SLOTWATCH_SMTP_USERNAME"),
+        ("550 relay not permitted", "SLOTWATCH_SMTP_USERNAME"),
+        ("553 5.7.1 <s@slotwatch.example>: Sender address rejected: not owned by user x", "SLOTWATCH_SMTP_FROM"),
+        ("450 4.7.25 Client host rejected: cannot find your hostname", "from this machine"),
+    ],
+)
+@pytest.mark.parametrize("where", ["on_rcpt", "on_data"])
+async def test_a_server_that_takes_nothing_from_us_is_down_and_the_setting_is_named(
+    reply: str, setting: str, where: str
+) -> None:
+    with mail_sink() as sink:
+        getattr(sink, where)["driver@example.com"] = reply
+        async with channel(sink.port, connections=1) as one:
+            outcome = await one.send(message(), timeout=AMPLE)
+            other = await one.send(message("sam@example.com"), timeout=AMPLE)
+
+    assert isinstance(outcome, Failed)
+    assert (outcome.down, outcome.uncertain, outcome.asked) == (True, False, True)
+    assert setting in outcome.error and reply[:3] in outcome.error
+    assert "driver@example.com" not in outcome.error
+    assert isinstance(other, Accepted) and sink.connections == 1, "the connection is still in order"
+
+
+async def test_an_address_with_a_servers_words_in_it_says_nothing_about_us() -> None:
+    with mail_sink() as sink:
+        sink.on_rcpt["dmarc@example.com"] = "550 5.7.1 <dmarc@example.com> takes no mail from strangers"
+        assert isinstance(await send_once(sink, message("dmarc@example.com")), Refused)
+
+
 @pytest.mark.parametrize("reply", ["450 4.2.0 grey-listed", "421 4.3.2 shutting down", "530 5.7.0 log in", "454 TLS"])
 async def test_a_passing_answer_on_the_recipient_is_failed(reply: str) -> None:
     with mail_sink() as sink:

@@ -1,5 +1,4 @@
--- name: spend_cap: vendors whose paid messages of today have come so near their cap that one more is not sent;
--- and the house, for what it pays itself (sign-in codes).
+-- name: spend_cap: vendors whose paid messages of today have come so near their cap that one more is not sent.
 -- guard: reads only.
 -- index: spend_pkey
 SELECT v.id AS vendor_id, 'day' AS subject, NULL::bigint AS station_id, true AS is_bad,
@@ -11,8 +10,3 @@ SELECT v.id AS vendor_id, 'day' AS subject, NULL::bigint AS station_id, true AS 
         WHERE vendor_id = v.id AND day = (:now::timestamptz AT TIME ZONE 'UTC')::date) AS spent
  WHERE spent.amount > 0 AND spent.amount + :one_more::bigint > cap.amount
    AND NOT coalesce(v.alert_rules -> 'off', '[]') @> '["spend_cap"]'
- UNION ALL
-SELECT NULL, 'day', NULL, true, jsonb_build_object('spent', sum(amount), 'cap', :house_cap::bigint)
-  FROM spend
- WHERE vendor_id = 0 AND day = (:now::timestamptz AT TIME ZONE 'UTC')::date
-HAVING sum(amount) > 0 AND sum(amount) + :one_more::bigint > :house_cap
