@@ -312,16 +312,16 @@ async def test_a_message_that_queued_for_long_is_judged_anew_before_it_goes(crew
 async def test_a_message_whose_lease_grew_old_in_the_queue_is_left_to_the_next_claim(crew: Crew, town: Town) -> None:
     await _booked(crew, town)
     await crew.booked(town.stranger, town.connectors[1], town.slot())
-    hasty = type(crew.settings)(lease_seconds=0.2, timeout_seconds=0.1)
+    hasty = type(crew.settings)(lease_seconds=2, timeout_seconds=1)
     narrow = type(crew.mail)(Channel.EMAIL, concurrency=1)
     narrow.gate = asyncio.Event()
     sending = asyncio.create_task(crew.sender(narrow, hasty).run_once())
     await narrow.entered.wait()
-    await asyncio.sleep(0.15)  # longer than lease_seconds - timeout_seconds
+    await asyncio.sleep(1.05)  # longer than lease_seconds - timeout_seconds
     narrow.gate.set()
     await sending
     assert len(narrow.asked) == 1
-    crew.clock.advance(SECOND)
+    crew.clock.advance(2.5 * SECOND)
     await crew.deliver()
     assert len(crew.mail.taken) == 1, "the other one went out later"
 

@@ -47,11 +47,20 @@ async def listener(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterat
         yield seen
     finally:
         server.close()
+        await _accepted()
         tasks = list(seen._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
+        await asyncio.sleep(0)  # connections that were cut are closed by the next turn of the loop
+
+
+async def _accepted() -> None:
+    """Wait until every connection that came in has its task: a busy machine may still be at it when the test is over."""
+    coming = [task for task in asyncio.all_tasks() if "_accept_connection2" in repr(task.get_coro())]
+    await asyncio.gather(*coming, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 def saying(*words: bytes, then_hang: bool = False) -> Talk:

@@ -52,7 +52,7 @@ async def test_a_provider_that_hangs_is_failed_within_the_timeout(rig: Rig) -> N
     outcome = await rig.channel.send(rig.troubled(Mood.HANGS), timeout=SHORT)
 
     assert isinstance(outcome, Failed)
-    assert SHORT <= time.monotonic() - started < SHORT + 1
+    assert SHORT <= time.monotonic() - started < AMPLE
     assert "0.2 s" in outcome.error
 
 

@@ -267,7 +267,7 @@ async def test_a_message_that_twilio_takes_and_fails_at_once_is_not_accepted() -
 async def test_a_lost_answer_says_that_the_sms_may_have_gone_out_and_is_not_tried_again() -> None:
     async with http_double() as double, channel(double.base_url) as one:
         double.answers[DRIVER] = b"HTTP/1.1 201 Created\r\nContent-Le"
-        outcome = await one.send(message(), timeout=SHORT)
+        outcome = await one.send(message(), timeout=1)
 
     assert isinstance(outcome, Failed)
     assert "may have been accepted" in outcome.error
