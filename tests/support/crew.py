@@ -223,6 +223,16 @@ class Crew:
         )
         return {row["channel"]: row["state"] for row in rows}
 
+    async def missed(self) -> list[tuple[int, str]]:
+        """Every delivery that was too late, by notice and channel."""
+        rows = await self.rows("SELECT notice_id, channel FROM delivery WHERE state = 'missed' ORDER BY 1, 2")
+        return [(row["notice_id"], row["channel"]) for row in rows]
+
+    async def unsent(self) -> list[tuple[int, str]]:
+        """What metrics count as missed, by notice and channel."""
+        rows = await self.rows("SELECT notice_id, channel FROM unsent WHERE state = 'missed' ORDER BY 1, 2")
+        return [(row["notice_id"], row["channel"]) for row in rows]
+
     async def ledger(self, booking: Booking) -> list[tuple[str, str, str, int]]:
         """Its movements of money, in order."""
         rows = await self.rows(
