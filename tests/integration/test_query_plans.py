@@ -88,8 +88,8 @@ HISTORY = """
     SELECT 'driver:' || id, 'key', 'hash', created_at FROM booking ORDER BY id;
     INSERT INTO inbox_message (key, channel, recipient, text, at)
     SELECT notice_id || '-' || channel, channel, 'mira@example.org', 'text', sent_at FROM delivery WHERE state = 'sent';
-    INSERT INTO receipt (provider, event_id, channel, message_id, status, suppress, matched, at)
-    SELECT 'smtp', notice_id || channel, channel, notice_id, 'delivered', false, notice_id % 1000 > 0, sent_at
+    INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, suppress, matched, at)
+    SELECT 'smtp', notice_id || channel, channel, notice_id, notice_id, 'delivered', false, notice_id % 1000 > 0, sent_at
       FROM delivery WHERE state = 'sent' ORDER BY sent_at;
     UPDATE delivery SET provider = 'smtp', provider_message_id = notice_id WHERE state = 'sent';
     INSERT INTO alert (vendor_id, kind, subject, detail, raised_at, resolved_at)
@@ -221,6 +221,7 @@ CONSTANTS: dict[str, tuple[Play, str, str]] = {
     "moves of a booking": (lambda conn: history(conn, IN_GRACE), "FROM transition", "transition_pkey"),
     "check-ins of a booking": (_read_records, "FROM evidence", "evidence_booking_id_idx"),
     "tries of a booking": (_read_records, "FROM attempt", "attempt_pkey"),
+    "receipts of a booking": (_read_records, "FROM receipt", "receipt_notice_idx"),
     "money of a booking": (_read_records, "FROM ledger", "ledger_booking_id_entry_key"),
     "a vendor's past alerts": (
         lambda conn: past_alerts(conn, 1, limit=50),

@@ -8,11 +8,13 @@
 WITH reported AS MATERIALIZED (
     SELECT DISTINCT ON (provider, event_id) *, false AS waited
       FROM unnest(:providers::text[], :event_ids::text[], :channels::text[], :message_ids::text[], :notice_ids::bigint[],
-                  :statuses::text[], :errors::text[], :suppressions::boolean[], :addresses::text[])
-           AS r(provider, event_id, channel, message_id, notice_id, status, error, suppress, address)
+                  :statuses::text[], :errors::text[], :suppressions::boolean[], :addresses::text[],
+                  :happened_ats::timestamptz[], :heards::boolean[])
+           AS r(provider, event_id, channel, message_id, notice_id, status, error, suppress, address, happened_at, heard)
      ORDER BY provider, event_id
 ), again AS MATERIALIZED (
-    SELECT provider, event_id, channel, message_id, notice_id, status, error, suppress, address, true AS waited
+    SELECT provider, event_id, channel, message_id, notice_id, status, error, suppress, address, happened_at, heard,
+           true AS waited
       FROM receipt
      WHERE NOT matched AND at > :now::timestamptz - interval '24 hours'
      ORDER BY at DESC LIMIT :waiting
@@ -30,9 +32,10 @@ WITH reported AS MATERIALIZED (
               AND (w.channel = 'email' OR w.status <> 'failed' OR k.provider_message_id IS NULL)
             LIMIT 1) AS d ON true
 ), arrived AS (
-    INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, error, suppress, address, matched, at)
+    INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, error, suppress, address, matched, at,
+                         happened_at, heard)
     SELECT provider, event_id, channel, message_id, coalesce(of_notice, notice_id), status, error, suppress, address,
-           of_notice IS NOT NULL, :now
+           of_notice IS NOT NULL, :now, happened_at, heard
       FROM found WHERE NOT waited
         ON CONFLICT DO NOTHING
     RETURNING provider, event_id

@@ -99,6 +99,8 @@ class ReceiptBook:
             errors=[one.error and without_address(one.error, one.address or "") for one in receipts],
             suppressions=[one.suppress for one in receipts],
             addresses=[_spelled(one) for one in receipts],
+            happened_ats=[one.at for one in receipts],
+            heards=[one.heard for one in receipts],
             **self._plan,
         )
         assert row is not None
