@@ -89,7 +89,8 @@ HISTORY = """
     INSERT INTO inbox_message (key, channel, recipient, text, at)
     SELECT notice_id || '-' || channel, channel, 'mira@example.org', 'text', sent_at FROM delivery WHERE state = 'sent';
     INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, suppress, matched, at)
-    SELECT 'smtp', notice_id || channel, channel, notice_id, notice_id, 'delivered', false, notice_id % 1000 > 0, sent_at
+    SELECT 'smtp', notice_id || channel, channel, notice_id, notice_id, 'delivered', false, notice_id % 1000 > 0,
+           sent_at
       FROM delivery WHERE state = 'sent' ORDER BY sent_at;
     UPDATE delivery SET provider = 'smtp', provider_message_id = notice_id WHERE state = 'sent';
     INSERT INTO alert (vendor_id, kind, subject, detail, raised_at, resolved_at)
