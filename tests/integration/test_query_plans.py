@@ -20,7 +20,7 @@ import pytest
 from slotwatch.analytics.alerts import past_alerts
 from slotwatch.analytics.no_shows import no_shows_by_station
 from slotwatch.bench.seed import Wave, seed
-from slotwatch.channels.receipts import Receipt
+from slotwatch.channels.receipts import Receipt, Reply
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState, NoticeKind
 from slotwatch.engine.advance import Advancer, AdvanceSettings, next_due
@@ -150,6 +150,8 @@ Play = Callable[[Connection], Awaitable[object]]
 CLOCK = MovableClock(LATER)
 REPORT = Receipt(provider="smtp", channel="email", message_id="7", status="delivered", event_id="new", key="7-email")
 
+REPLY = Reply(provider="smtp", channel="email", address="mira@example.org", wants="start", event_id="new")
+
 
 def _desk(conn: Connection) -> Desk:
     return Desk(_OneConnection(conn), CLOCK, BookingSettings(), USUAL_CHANNELS, lambda due_at: None)
@@ -190,6 +192,7 @@ PLAYS: dict[str, Play] = {
         conn, [REPORT], waiting=100
     ),
     "outbox/claim_deliveries.sql": _claim_and_record,
+    "outbox/enter_reply.sql": lambda conn: ReceiptBook(_OneConnection(conn), CLOCK, USUAL_CHANNELS).enter([REPLY]),
     "outbox/record_outcomes.sql": _claim_and_record,
     "storage/booking_view.sql": _look_at_bookings,
     "storage/booking_views.sql": _look_at_bookings,

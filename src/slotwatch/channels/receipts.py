@@ -67,7 +67,8 @@ class Receipt:
 class Reply:
     """A person wrote back, or their provider speaks for them: no more messages to this address on this channel,
     messages again, or help. It is about no message; `reason` says in words why there are no more, where they
-    did not say STOP themselves."""
+    did not say STOP themselves. `at` is the provider's own time, if it gives one: such news is repeated, and comes
+    out of order."""
 
     provider: str
     channel: ChannelName
@@ -75,6 +76,7 @@ class Reply:
     wants: Literal["stop", "start", "help"]
     event_id: str
     reason: str | None = None  # None: they said STOP themselves
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)

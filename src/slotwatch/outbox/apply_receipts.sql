@@ -2,7 +2,7 @@
 -- came before their delivery was on record are looked at again.
 -- guard: an event counts once (receipt_pkey); a delivery's rank only rises, judged on the row as it is when it is
 -- written: pending, unknown < sent < failed, missed and the like < delivered.
--- index: receipt_waiting_idx, delivery_message_idx, delivery_pkey. A key finds a delivery whose answer was lost, but
+-- index: receipt_waiting_idx, delivery_message_idx, delivery_pkey, receipt_wish_idx. A key finds a delivery whose answer was lost, but
 -- where that delivery has another message by now, a failure of the lost one does not count; e-mail has one id for us
 -- and another for reports. A mail provider is not told apart by which of the two servers it is: smtp or smtp2.
 WITH reported AS MATERIALIZED (
@@ -87,11 +87,16 @@ WITH reported AS MATERIALIZED (
                           AND (o.state || '' IN ('sent', 'delivered')
                                OR o.state || '' = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= :now)))
     RETURNING d.notice_id
-), suppressed AS (  -- also by a mail that nobody knows; once, so that what an operator lifted stays lifted
+), suppressed AS (  -- also by a mail that nobody knows; once, so that what an operator lifted stays lifted; not by what
+                     -- happened before the address was put back
     INSERT INTO suppression (channel, address, reason, at)
     SELECT DISTINCT ON (channel, address) channel, address, coalesce(error, 'reported by ' || provider), :now
       FROM found JOIN arrived USING (provider, event_id)
-     WHERE suppress AND address IS NOT NULL ORDER BY channel, address, event_id
+     WHERE suppress AND address IS NOT NULL
+       AND NOT EXISTS (SELECT FROM receipt AS r
+                        WHERE r.channel = found.channel AND r.address = found.address AND r.status = 'start'
+                          AND least(r.happened_at, r.at) > least(found.happened_at, :now))
+     ORDER BY channel, address, event_id
         ON CONFLICT DO NOTHING
     RETURNING channel
 )

@@ -25,16 +25,9 @@ __all__ = ["Applied", "ReceiptBook"]
 _log = structlog.get_logger(__name__)
 
 _APPLY = load_sql(__package__, "apply_receipts.sql")
-_STOP = Statement(
-    "WITH arrived AS (INSERT INTO receipt (provider, event_id, channel, status, suppress, address, matched, at)"
-    " VALUES (:provider, :event_id, :channel, :wants, :wants::text = 'stop', :address, true, :now)"
-    " ON CONFLICT DO NOTHING RETURNING channel, address, status)"
-    ", stopped AS (INSERT INTO suppression (channel, address, reason, at)"
-    " SELECT channel, address, :reason, :now FROM arrived WHERE status = 'stop'"
-    " ON CONFLICT DO NOTHING)"
-    " DELETE FROM suppression USING arrived WHERE arrived.status = 'start'"
-    " AND suppression.channel = arrived.channel AND suppression.address = arrived.address"
-)
+_ENTER_REPLY = load_sql(__package__, "enter_reply.sql")
+# Two at the same moment would not see each other.
+_QUEUE = Statement("SELECT pg_advisory_xact_lock(hashtextextended(:channel || ' ' || :address, 4))")
 _KEY = re.compile(r"([0-9]{1,18})-[a-z]+\Z")
 _LOOK_EVERY = timedelta(seconds=2)
 _MOST_WAITING = 1000
@@ -123,15 +116,18 @@ class ReceiptBook:
     async def _enter_reply(self, conn: Connection, reply: Reply) -> None:
         if reply.wants == "help":
             return
-        await _STOP.execute(
+        address = _spelled(reply)
+        await _QUEUE.execute(conn, channel=reply.channel, address=address)
+        await _ENTER_REPLY.execute(
             conn,
             provider=reply.provider,
             event_id=reply.event_id,
             channel=reply.channel,
             wants=reply.wants,
-            address=_spelled(reply),
+            address=address,
             reason=reply.reason or SAID_STOP,
             now=await self._clock.now(conn),
+            happened_at=reply.at,
         )
 
 

@@ -112,6 +112,7 @@ receipt = Table(
     CheckConstraint("status IN ('sent', 'delivered', 'failed', 'stop', 'start')", name="status"),
 )
 Index("receipt_waiting_idx", receipt.c.at, postgresql_where=text("NOT matched"))
+Index("receipt_wish_idx", receipt.c.channel, receipt.c.address, postgresql_where=text("suppress OR status = 'start'"))
 Index("receipt_notice_idx", receipt.c.notice_id, postgresql_where=text("notice_id IS NOT NULL"))
 Index("receipt_at_idx", receipt.c.at, postgresql_using="brin")
 
