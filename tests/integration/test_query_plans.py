@@ -30,6 +30,7 @@ from slotwatch.engine.digest import Digest
 from slotwatch.engine.outages import Heart
 from slotwatch.engine.watch import Watch
 from slotwatch.outbox.claim import claim
+from slotwatch.outbox.keys import delivery_key
 from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.record import record
 from slotwatch.outbox.verdict import Verdict
@@ -148,7 +149,8 @@ class _OneConnection(Database):
 
 Play = Callable[[Connection], Awaitable[object]]
 CLOCK = MovableClock(LATER)
-REPORT = Receipt(provider="smtp", channel="email", message_id="7", status="delivered", event_id="new", key="7-email")
+KEY = delivery_key(7, NOON, Channel.EMAIL)
+REPORT = Receipt(provider="smtp", channel="email", message_id="7", status="delivered", event_id="new", key=KEY)
 
 REPLY = Reply(provider="smtp", channel="email", address="mira@example.org", wants="start", event_id="new")
 

@@ -118,7 +118,7 @@ async def test_a_receipt_that_overtakes_our_own_record_stands_and_the_try_is_cou
     crew.sms.gate = asyncio.Event()
     sending = asyncio.create_task(crew.senders[Channel.SMS].run_once())
     await crew.sms.entered.wait()
-    assert (await book.enter([said("delivered", key="1-sms")])).risen == 1
+    assert (await book.enter([said("delivered", key=await crew.key_of(1, "sms"))])).risen == 1
     crew.sms.gate.set()
     assert (await sending).lost == 0
     row = (await crew.rows("SELECT * FROM delivery WHERE channel = 'sms'"))[0]
@@ -131,10 +131,62 @@ async def test_a_key_finds_a_delivery_whose_answer_was_lost_and_it_is_not_sent_a
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
     await crew.booked(town.driver, town.connectors[0], town.slot())
-    await book.enter([said("sent", key="1-sms")])
+    await book.enter([said("sent", key=await crew.key_of(1, "sms"))])
     await crew.deliver()
     assert crew.sms.taken == []
     assert await _states(crew) == {"email": "sent", "sms": "sent"}
+
+
+def _others_keys(key: str) -> list[str]:
+    """Keys of an earlier version, of another house with the same numbers, and of ours before a backup was put back."""
+    number, stamp, channel = key.split("-")
+    return [f"{number}-{channel}", f"{number}-{int(stamp, 16) + 1:x}-{channel}", f"{number}-1-{channel}"]
+
+
+@pytest.mark.parametrize("channel", ["email", "sms"])
+async def test_a_report_of_another_house_changes_no_delivery_of_ours(
+    crew: Crew, town: Town, book: ReceiptBook, channel: str
+) -> None:
+    await _told(crew, town)
+    own = await crew.key_of(1, channel)
+    for number, key in enumerate(_others_keys(own)):
+        for status in ("failed", "delivered"):
+            event = f"{number}:{status}"
+            assert (await book.enter([said(status, channel, event, message_id=event, key=key)])).known == 0
+    assert (await book.look_again()).risen == 0
+    assert await _states(crew) == {"email": "sent", "sms": "sent"}
+    assert (await book.enter([said("delivered", channel, "ours", message_id="lost", key=own)])).risen == 1
+
+
+async def test_a_report_of_another_house_strikes_no_delivery_that_gets_the_same_number_later(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    for number, key in enumerate(("1-sms", "1-1-sms")):
+        await book.enter([said("failed", event=str(number), message_id="of-another-house", key=key)])
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    assert await book.look_again() == Applied(0, 0, 0, 0, 0)
+    assert await _states(crew) == {"email": "pending", "sms": "pending"}
+
+
+async def test_a_bounce_of_a_mail_from_another_house_is_not_ours_though_it_has_our_form(
+    crew: Crew, town: Town, web: httpx.AsyncClient
+) -> None:
+    await _told(crew, town)
+    ours = await crew.key_of(1, "email")
+    known = httpx.BasicAuth("sns", SECRET)
+    for number, key in enumerate([*_others_keys(ours), ours]):
+        assert await _states(crew) == {"email": "sent", "sms": "sent"}
+        event = {
+            "notificationType": "Bounce",
+            "mail": {
+                "messageId": f"ses-{number}",
+                "commonHeaders": {"messageId": f"<slotwatch.{key}@staging.other.example>"},
+            },
+            "bounce": {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "x@example.org"}]},
+        }
+        call = {"Type": "Notification", "MessageId": f"m-{number}", "Message": json.dumps(event)}
+        assert (await web.post("/api/webhooks/ses", content=json.dumps(call), auth=known)).status_code == 200
+    assert (await _states(crew))["email"] == "failed"
 
 
 async def test_a_bounce_suppresses_the_address_and_later_notices_take_the_other_channel(
@@ -318,9 +370,7 @@ async def web(crew: Crew, book: ReceiptBook) -> AsyncIterator[httpx.AsyncClient]
         yield client
 
 
-async def _twilio_calls(
-    web: httpx.AsyncClient, *, token: str = "t0ken", query: str = "delivery=1-sms", **form: str
-) -> httpx.Response:
+async def _twilio_calls(web: httpx.AsyncClient, *, token: str = "t0ken", query: str, **form: str) -> httpx.Response:
     fields = {"AccountSid": str(TWILIO.account_sid), "To": "+15005550010", **form}
     url = f"{ADDRESS}?{query}"
     signature = RequestValidator(token).compute_signature(url, fields)
@@ -331,12 +381,12 @@ async def test_twilio_reports_through_a_proxy_and_a_forger_is_refused(
     crew: Crew, town: Town, web: httpx.AsyncClient
 ) -> None:
     await _told(crew, town)
-    sid = "SM" + "0" * 32
-    forged = await _twilio_calls(web, token="guessed", MessageSid=sid, MessageStatus="failed")
+    sid, query = "SM" + "0" * 32, f"delivery={await crew.key_of(1, 'sms')}"
+    forged = await _twilio_calls(web, token="guessed", query=query, MessageSid=sid, MessageStatus="failed")
     assert (forged.status_code, forged.json()["code"]) == (403, "forged_receipt")
     assert (await _states(crew))["sms"] == "sent"
     for _ in range(2):
-        answer = await _twilio_calls(web, MessageSid=sid, MessageStatus="delivered")
+        answer = await _twilio_calls(web, query=query, MessageSid=sid, MessageStatus="delivered")
         assert (answer.status_code, answer.text) == (200, "<Response/>")
     assert (await _states(crew))["sms"] == "delivered"
 
@@ -357,7 +407,7 @@ async def test_postmark_bounces_reach_the_delivery_and_hostile_bodies_are_refuse
     await _told(crew, town)
     bounce = {
         **{"RecordType": "Bounce", "Type": "HardBounce", "MessageID": "pm-1", "ID": 1, "Email": "mira@example.org"},
-        **{"Metadata": {"delivery": "1-email"}},
+        **{"Metadata": {"delivery": await crew.key_of(1, "email")}},
     }
     assert (await web.post("/api/webhooks/postmark", json=bounce)).status_code == 401
     guessed = httpx.BasicAuth("postmark", "guessed")

@@ -23,6 +23,7 @@ from slotwatch.engine.outages import Component, Heart
 from slotwatch.engine.worker import Duties
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.compose import compose
+from slotwatch.outbox.keys import delivery_key
 from slotwatch.outbox.sender import Sender
 from slotwatch.outbox.settings import CapSettings, SenderSettings
 from slotwatch.storage import bookings
@@ -222,6 +223,11 @@ class Crew:
             kind,
         )
         return {row["channel"]: row["state"] for row in rows}
+
+    async def key_of(self, notice_id: int, channel: str) -> str:
+        """The key that providers know a delivery by."""
+        written_at = await self.value("SELECT created_at FROM notice WHERE id = $1", notice_id)
+        return delivery_key(notice_id, written_at, Channel(channel))
 
     async def missed(self) -> list[tuple[int, str]]:
         """Every delivery that was too late, by notice and channel."""

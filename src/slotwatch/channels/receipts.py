@@ -46,8 +46,9 @@ class Receipt:
     """How one message fared, as its provider says.
 
     `provider` and `message_id` are those of `Accepted`; `key` is the delivery's key where the provider gives it back,
-    and finds the delivery even when the answer with the id was lost. `at` is the provider's own time: a claim.
-    `suppress`: the address must not be used again on this channel. `heard`: a key was pressed during the call.
+    and finds the delivery even when the answer with the id was lost. It may be another house's (`outbox/keys.py`). `at`
+    is the provider's own time: a claim. `suppress`: the address must not be used again on this channel. `heard`: a key
+    was pressed during the call.
     """
 
     provider: str

@@ -2,15 +2,19 @@
 -- came before their delivery was on record are looked at again.
 -- guard: an event counts once (receipt_pkey); a delivery's rank only rises, judged on the row as it is when it is
 -- written: pending, unknown < sent < failed, missed and the like < delivered.
--- index: receipt_waiting_idx, delivery_message_idx, delivery_pkey, receipt_wish_idx. A key finds a delivery whose answer was lost, but
--- where that delivery has another message by now, a failure of the lost one does not count; e-mail has one id for us
--- and another for reports. A mail provider is not told apart by which of the two servers it is: smtp or smtp2.
+-- index: receipt_waiting_idx, delivery_message_idx, delivery_pkey, notice_pkey, receipt_wish_idx. A key finds a delivery whose
+-- answer was lost; one of another house, or of before a backup was put back, names another instant and finds none. Where
+-- that delivery has another message by now, a failure of the lost one does not count; e-mail has one id for us and
+-- another for reports. A mail provider is not told apart by which of the two servers it is: smtp or smtp2.
 WITH reported AS MATERIALIZED (
-    SELECT DISTINCT ON (provider, event_id) *, false AS waited
+    SELECT DISTINCT ON (provider, event_id) provider, event_id, channel, message_id,
+           (SELECT n.id FROM notice AS n WHERE n.id = r.notice_id AND n.created_at = r.written_at) AS notice_id,
+           status, error, suppress, address, happened_at, heard, false AS waited
       FROM unnest(:providers::text[], :event_ids::text[], :channels::text[], :message_ids::text[], :notice_ids::bigint[],
-                  :statuses::text[], :errors::text[], :suppressions::boolean[], :addresses::text[],
+                  :written_ats::timestamptz[], :statuses::text[], :errors::text[], :suppressions::boolean[], :addresses::text[],
                   :happened_ats::timestamptz[], :heards::boolean[])
-           AS r(provider, event_id, channel, message_id, notice_id, status, error, suppress, address, happened_at, heard)
+           AS r(provider, event_id, channel, message_id, notice_id, written_at, status, error, suppress, address, happened_at,
+                heard)
      ORDER BY provider, event_id
 ), again AS MATERIALIZED (
     SELECT provider, event_id, channel, message_id, notice_id, status, error, suppress, address, happened_at, heard,

@@ -4,7 +4,6 @@ What comes before its delivery is on record waits for up to a day and is looked 
 """
 
 import asyncio
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +15,7 @@ from slotwatch.channels.channel import without_address
 from slotwatch.channels.receipts import Confirmation, News, Receipt, Reply
 from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.notices import NOTICE_RULES, SAID_STOP, Channel
+from slotwatch.outbox.keys import notice_named_by
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
 from slotwatch.storage.statements import Connection, Statement, load_sql
@@ -28,7 +28,6 @@ _APPLY = load_sql(__package__, "apply_receipts.sql")
 _ENTER_REPLY = load_sql(__package__, "enter_reply.sql")
 # Two at the same moment would not see each other.
 _QUEUE = Statement("SELECT pg_advisory_xact_lock(hashtextextended(:channel || ' ' || :address, 4))")
-_KEY = re.compile(r"([0-9]{1,18})-[a-z]+\Z")
 _LOOK_EVERY = timedelta(seconds=2)
 _MOST_WAITING = 1000
 
@@ -79,6 +78,7 @@ class ReceiptBook:
 
     async def apply(self, conn: Connection, receipts: Sequence[Receipt], *, waiting: int = 0) -> Applied:
         """Enter receipts, and look at up to `waiting` earlier ones again; inside the caller's transaction."""
+        of_ours = [notice_named_by(one.key) for one in receipts]
         row = await _APPLY.fetchrow(
             conn,
             now=await self._clock.now(conn),
@@ -87,7 +87,8 @@ class ReceiptBook:
             event_ids=[one.event_id for one in receipts],
             channels=[one.channel for one in receipts],
             message_ids=[one.message_id for one in receipts],
-            notice_ids=[_notice_id(one.key) for one in receipts],
+            notice_ids=[named and named[0] for named in of_ours],
+            written_ats=[named and named[1] for named in of_ours],
             statuses=[one.status for one in receipts],
             errors=[one.error and without_address(one.error, one.address or "") for one in receipts],
             suppressions=[one.suppress for one in receipts],
@@ -129,11 +130,6 @@ class ReceiptBook:
             now=await self._clock.now(conn),
             happened_at=reply.at,
         )
-
-
-def _notice_id(key: str | None) -> int | None:
-    found = _KEY.match(key or "")
-    return int(found[1]) if found else None
 
 
 def _spelled(news: Receipt | Reply) -> str | None:

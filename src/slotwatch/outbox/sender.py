@@ -215,7 +215,7 @@ class Sender:
         except (Unavailable, *CONNECTION_ERRORS):
             return None
         except Exception as error:
-            _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.key)
+            _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.name)
             return after_fault(delivery, error, now=delivery.claimed_at, jitter=self._random.random())
         finally:
             self._ready.give_back()

@@ -137,7 +137,8 @@ async def test_a_bounce_of_the_second_mail_server_and_a_report_that_only_the_key
     words = "the mail bounced (Permanent General): 550 <mira@example.org>: unknown, was forwarded to m@example.net"
     bounce = {"channel": "email", "message_id": "ses-1", "status": "failed", "error": words}
     await enter(provider="smtp", event_id="ses:1", address="mira@example.org", **bounce)
-    await enter(channel="sms", message_id="of-a-lost-answer", key="1-sms", status="delivered", event_id="e2")
+    key = await crew.key_of(1, "sms")
+    await enter(channel="sms", message_id="of-a-lost-answer", key=key, status="delivered", event_id="e2")
     seen = await look(booking)
     said = "bounced (Permanent General): 550 the recipient: unknown, was forwarded to an address"
     (mail,), (text,) = seen.receipts["email"], seen.receipts["sms"]
@@ -185,7 +186,8 @@ async def test_a_report_about_another_booking_or_about_nothing_of_ours_is_not_sh
     other = await crew.booked(town.stranger, town.connectors[1], town.slot())
     await crew.deliver()
     await enter(channel="sms", message_id="id-2-sms", status="delivered")
-    await enter(channel="sms", message_id="of-nobody", key="1-sms", status="failed", event_id="e2")
+    key = await crew.key_of(1, "sms")
+    await enter(channel="sms", message_id="of-nobody", key=key, status="failed", event_id="e2")
     assert (await look(booking)).receipts == {"email": [], "sms": []}
     assert other.id != booking.id and await crew.value("SELECT count(*) FROM receipt") == 2
 
