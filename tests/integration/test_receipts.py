@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +11,7 @@ import httpx
 import pytest
 from twilio.request_validator import RequestValidator
 
-from slotwatch.channels.receipts import Receipt, ReceiptSettings, ReceiptStatus, Reply, Translator
+from slotwatch.channels.receipts import Receipt, ReceiptSettings, ReceiptStatus, Translator
 from slotwatch.channels.receipts_postmark import PostmarkReceipts
 from slotwatch.channels.receipts_ses import SesReceipts
 from slotwatch.channels.receipts_twilio import TwilioReceipts
@@ -43,43 +42,43 @@ def said(status: ReceiptStatus, channel: Any = "sms", event: str = "e1", **more:
     return Receipt(channel=channel, status=status, event_id=event, **given)
 
 
-async def _told(crew: Crew, town: Town) -> Booking:
+async def told(crew: Crew, town: Town) -> Booking:
     booking = await crew.booked(town.driver, town.connectors[0], town.slot())
     await crew.deliver()
     return booking
 
 
-async def _states(crew: Crew) -> dict[str, str]:
+async def states(crew: Crew) -> dict[str, str]:
     return {row["channel"]: row["state"] for row in await crew.rows("SELECT channel, state FROM delivery")}
 
 
 async def test_what_the_provider_delivered_is_delivered_and_what_has_no_receipt_stays_sent(
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     assert await book.enter([said("delivered")]) == Applied(arrived=1, known=1, risen=1, opened=0, suppressed=0)
     assert await crew.value("SELECT notice_id FROM receipt") == 1  # known by the message's id alone
-    assert await _states(crew) == {"email": "sent", "sms": "delivered"}
+    assert await states(crew) == {"email": "sent", "sms": "delivered"}
 
 
 @pytest.mark.parametrize("order", [("sent", "delivered", "failed"), ("delivered", "failed", "sent")])
 async def test_a_status_never_falls(
     crew: Crew, town: Town, book: ReceiptBook, order: tuple[ReceiptStatus, ...]
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     for status in order:
         await book.enter([said(status, event=status)])
-    assert (await _states(crew))["sms"] == "delivered"
+    assert (await states(crew))["sms"] == "delivered"
 
 
 async def test_a_receipt_that_comes_again_or_that_nobody_knows_changes_nothing(
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     await book.enter([said("failed")])
     assert await book.enter([said("failed")]) == Applied(0, 0, 0, 0, 0)
     assert await book.enter([said("delivered", event="e2", message_id="of-another-app")]) == Applied(1, 0, 0, 0, 0)
-    assert (await _states(crew))["sms"] == "failed"
+    assert (await states(crew))["sms"] == "failed"
 
 
 async def test_a_failed_delivery_opens_the_other_channel(crew: Crew, town: Town, book: ReceiptBook) -> None:
@@ -103,11 +102,11 @@ async def test_a_receipt_that_comes_before_its_delivery_is_on_record_waits(
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
     await book.enter([said("delivered")])
-    await _told(crew, town)
-    assert (await _states(crew))["sms"] == "sent"
+    await told(crew, town)
+    assert (await states(crew))["sms"] == "sent"
     assert (await book.look_again()).risen == 1
     assert await crew.value("SELECT notice_id FROM receipt") == 1
-    assert (await _states(crew))["sms"] == "delivered"
+    assert (await states(crew))["sms"] == "delivered"
     assert await book.look_again() == Applied(0, 0, 0, 0, 0)
 
 
@@ -134,7 +133,7 @@ async def test_a_key_finds_a_delivery_whose_answer_was_lost_and_it_is_not_sent_a
     await book.enter([said("sent", key=await crew.key_of(1, "sms"))])
     await crew.deliver()
     assert crew.sms.taken == []
-    assert await _states(crew) == {"email": "sent", "sms": "sent"}
+    assert await states(crew) == {"email": "sent", "sms": "sent"}
 
 
 def _others_keys(key: str) -> list[str]:
@@ -147,14 +146,14 @@ def _others_keys(key: str) -> list[str]:
 async def test_a_report_of_another_house_changes_no_delivery_of_ours(
     crew: Crew, town: Town, book: ReceiptBook, channel: str
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     own = await crew.key_of(1, channel)
     for number, key in enumerate(_others_keys(own)):
         for status in ("failed", "delivered"):
             event = f"{number}:{status}"
             assert (await book.enter([said(status, channel, event, message_id=event, key=key)])).known == 0
     assert (await book.look_again()).risen == 0
-    assert await _states(crew) == {"email": "sent", "sms": "sent"}
+    assert await states(crew) == {"email": "sent", "sms": "sent"}
     assert (await book.enter([said("delivered", channel, "ours", message_id="lost", key=own)])).risen == 1
 
 
@@ -165,17 +164,17 @@ async def test_a_report_of_another_house_strikes_no_delivery_that_gets_the_same_
         await book.enter([said("failed", event=str(number), message_id="of-another-house", key=key)])
     await crew.booked(town.driver, town.connectors[0], town.slot())
     assert await book.look_again() == Applied(0, 0, 0, 0, 0)
-    assert await _states(crew) == {"email": "pending", "sms": "pending"}
+    assert await states(crew) == {"email": "pending", "sms": "pending"}
 
 
 async def test_a_bounce_of_a_mail_from_another_house_is_not_ours_though_it_has_our_form(
     crew: Crew, town: Town, web: httpx.AsyncClient
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     ours = await crew.key_of(1, "email")
     known = httpx.BasicAuth("sns", SECRET)
     for number, key in enumerate([*_others_keys(ours), ours]):
-        assert await _states(crew) == {"email": "sent", "sms": "sent"}
+        assert await states(crew) == {"email": "sent", "sms": "sent"}
         event = {
             "notificationType": "Bounce",
             "mail": {
@@ -186,7 +185,7 @@ async def test_a_bounce_of_a_mail_from_another_house_is_not_ours_though_it_has_o
         }
         call = {"Type": "Notification", "MessageId": f"m-{number}", "Message": json.dumps(event)}
         assert (await web.post("/api/webhooks/ses", content=json.dumps(call), auth=known)).status_code == 200
-    assert (await _states(crew))["email"] == "failed"
+    assert (await states(crew))["email"] == "failed"
 
 
 async def test_a_bounce_suppresses_the_address_and_later_notices_take_the_other_channel(
@@ -204,100 +203,6 @@ async def test_a_bounce_suppresses_the_address_and_later_notices_take_the_other_
     assert error == "email is no longer sent to this address: 550 the recipient is no such user"
 
 
-async def test_stop_ends_sms_until_start_and_an_old_stop_that_comes_again_does_not_count(
-    crew: Crew, town: Town, book: ReceiptBook
-) -> None:
-    def wrote(wants: Any, event: str) -> Reply:
-        return Reply(provider="twilio", channel="sms", address="+15005550010", wants=wants, event_id=event)
-
-    await book.enter([wrote("stop", "r1")])
-    await book.enter([wrote("help", "r2")])
-    await _told(crew, town)
-    assert await _states(crew) == {"email": "sent", "sms": "suppressed"}
-    await book.enter([wrote("start", "r3")])
-    await book.enter([wrote("stop", "r1")])
-    assert await crew.value("SELECT count(*) FROM suppression") == 0
-
-
-async def test_postmark_s_suppression_ends_mail_to_the_address_and_its_lift_allows_it_again(
-    crew: Crew, town: Town, book: ReceiptBook
-) -> None:
-    def changed(wants: Any, event: str) -> Reply:
-        return Reply(
-            provider="smtp",
-            channel="email",
-            address="Mira@Example.org",
-            wants=wants,
-            event_id=event,
-            reason="Postmark sends no more to this address (ManualSuppression)",
-        )
-
-    await book.enter([changed("stop", "p1")])
-    await _told(crew, town)
-    assert await _states(crew) == {"email": "suppressed", "sms": "sent"}
-    reason = await crew.value("SELECT reason FROM suppression WHERE address = 'mira@example.org'")
-    assert reason == "Postmark sends no more to this address (ManualSuppression)"
-    await book.enter([changed("start", "p2")])
-    assert await crew.value("SELECT count(*) FROM suppression") == 0
-
-
-def _changed(wants: Any, minute: int | None, event: str = "") -> Reply:
-    """What Postmark says happened to an address that many minutes after noon."""
-    at = None if minute is None else NOON + minute * MINUTE
-    event = event or f"{wants}:{minute}"
-    return Reply(provider="smtp", channel="email", address="Mira@Example.org", wants=wants, event_id=event, at=at)
-
-
-def _gone(minute: int | None, event: str = "gone") -> Receipt:
-    """A hard bounce that many minutes after noon."""
-    at = None if minute is None else NOON + minute * MINUTE
-    return said(
-        "failed", "email", event=event, suppress=True, address="mira@example.org", message_id="of-nobody", at=at
-    )
-
-
-@pytest.mark.parametrize(
-    ("news", "suppressed"),
-    [
-        pytest.param([_changed("start", 5), _changed("stop", 0)], False, id="stopped, told after it was put back"),
-        pytest.param([_changed("stop", 5), _changed("start", 0)], True, id="put back, told after it was stopped"),
-        pytest.param(
-            [_changed("stop", 0), _changed("start", 5), _changed("stop", 0, "again")], False, id="stopped, told twice"
-        ),
-        pytest.param([_changed("start", 5), _gone(0)], False, id="a bounce, told after the address was put back"),
-        pytest.param([_gone(5), _changed("start", 0)], True, id="put back, told after a bounce"),
-        pytest.param([_gone(0), _changed("start", 5)], False, id="in order"),
-        pytest.param([_changed("start", 5), _changed("stop", 9)], True, id="in order, the other way round"),
-        pytest.param([_changed("stop", None), _changed("start", None)], False, id="without times, as they come"),
-        pytest.param([_changed("start", 5), _changed("stop", None)], True, id="a stop of now, since it names no time"),
-        pytest.param([_changed("stop", 600), _changed("start", 20)], False, id="no time is later than its arrival"),
-    ],
-)
-async def test_what_happened_last_to_an_address_counts_in_whatever_order_it_is_told(
-    crew: Crew, town: Town, book: ReceiptBook, news: list[Reply | Receipt], suppressed: bool
-) -> None:
-    crew.clock.move_to(NOON + 10 * MINUTE)
-    for one in news:
-        await book.enter([one])
-        crew.clock.advance(10 * MINUTE)
-    assert await crew.value("SELECT count(*) FROM suppression") == suppressed
-
-
-async def test_a_wish_that_is_told_for_one_address_is_not_one_for_another(crew: Crew, book: ReceiptBook) -> None:
-    await book.enter([replace(_changed("start", 5), address="otto@example.org")])
-    await book.enter([replace(_changed("start", 5, "by SMS"), channel="sms")])
-    await book.enter([_changed("stop", 0)])
-    assert await crew.value("SELECT address FROM suppression") == "mira@example.org"
-
-
-async def test_stop_and_start_that_come_at_the_same_moment_end_as_if_in_order(crew: Crew, book: ReceiptBook) -> None:
-    crew.clock.move_to(NOON + 10 * MINUTE)
-    for number in range(8):
-        news = [_changed("stop", 0, f"stop:{number}"), _changed("start", 5, f"start:{number}")]
-        await asyncio.gather(*(book.enter([one]) for one in news))
-        assert await crew.value("SELECT count(*) FROM suppression") == 0
-
-
 async def test_a_bounce_whose_mail_nobody_knows_suppresses_the_address_once(
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
@@ -309,7 +214,7 @@ async def test_a_bounce_whose_mail_nobody_knows_suppresses_the_address_once(
 
 
 async def test_a_mail_provider_reports_on_the_second_server_too(crew: Crew, town: Town, book: ReceiptBook) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     await crew.execute("UPDATE delivery SET provider = 'smtp2', provider_message_id = 'ses-1' WHERE channel = 'email'")
     bounced = said("failed", "email", provider="smtp", message_id="ses-1")
     assert (await book.enter([bounced])).risen == 1
@@ -380,22 +285,22 @@ async def _twilio_calls(web: httpx.AsyncClient, *, token: str = "t0ken", query: 
 async def test_twilio_reports_through_a_proxy_and_a_forger_is_refused(
     crew: Crew, town: Town, web: httpx.AsyncClient
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     sid, query = "SM" + "0" * 32, f"delivery={await crew.key_of(1, 'sms')}"
     forged = await _twilio_calls(web, token="guessed", query=query, MessageSid=sid, MessageStatus="failed")
     assert (forged.status_code, forged.json()["code"]) == (403, "forged_receipt")
-    assert (await _states(crew))["sms"] == "sent"
+    assert (await states(crew))["sms"] == "sent"
     for _ in range(2):
         answer = await _twilio_calls(web, query=query, MessageSid=sid, MessageStatus="delivered")
         assert (answer.status_code, answer.text) == (200, "<Response/>")
-    assert (await _states(crew))["sms"] == "delivered"
+    assert (await states(crew))["sms"] == "delivered"
 
 
 @pytest.mark.parametrize(("lang", "spoken_as"), [("de", "de-DE"), ("fr", "fr-FR"), ("%3Cx%3E", "en-US")])
 async def test_who_presses_a_key_during_a_call_is_thanked_in_the_language_of_the_call(
     crew: Crew, town: Town, web: httpx.AsyncClient, lang: str, spoken_as: str
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     query = f"delivery=1-voice&lang={lang}"
     answer = await _twilio_calls(web, query=query, CallSid="CA" + "0" * 32, CallStatus="in-progress", Digits="1")
     assert answer.status_code == 200 and f'<Say language="{spoken_as}"' in answer.text
@@ -404,7 +309,7 @@ async def test_who_presses_a_key_during_a_call_is_thanked_in_the_language_of_the
 async def test_postmark_bounces_reach_the_delivery_and_hostile_bodies_are_refused(
     crew: Crew, town: Town, web: httpx.AsyncClient
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     bounce = {
         **{"RecordType": "Bounce", "Type": "HardBounce", "MessageID": "pm-1", "ID": 1, "Email": "mira@example.org"},
         **{"Metadata": {"delivery": await crew.key_of(1, "email")}},
@@ -414,7 +319,7 @@ async def test_postmark_bounces_reach_the_delivery_and_hostile_bodies_are_refuse
     assert (await web.post("/api/webhooks/postmark", json=bounce, auth=guessed)).status_code == 403
     known = httpx.BasicAuth("postmark", SECRET)
     assert (await web.post("/api/webhooks/postmark", json=bounce, auth=known)).status_code == 200
-    assert (await _states(crew))["email"] == "failed"
+    assert (await states(crew))["email"] == "failed"
     assert (await web.post("/api/webhooks/postmark", content=b"[" * 9000, auth=known)).status_code == 400
     assert (await web.post("/api/webhooks/postmark", content=b" " * 600_000, auth=known)).status_code == 413
     assert (await web.post("/api/webhooks/nobody", json=bounce)).status_code == 404
@@ -432,7 +337,7 @@ async def test_sns_sends_its_password_only_when_asked_and_is_then_confirmed_and_
         known = httpx.BasicAuth("sns", SECRET)
         return (await web.post("/api/webhooks/ses", content=raw, headers=plain, auth=known)).status_code
 
-    await _told(crew, town)
+    await told(crew, town)
     await crew.execute("UPDATE delivery SET provider_message_id = '0102018f' WHERE channel = 'email'")
     envelope = {"MessageId": "m-1", "TopicArn": "arn:aws:sns:eu-central-1:1:bounces"}
     confirm = "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&Token=1"
@@ -445,4 +350,4 @@ async def test_sns_sends_its_password_only_when_asked_and_is_then_confirmed_and_
         "bounce": {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "mira@example.org"}]},
     }
     assert await sns_calls({**envelope, "Type": "Notification", "Message": json.dumps(bounced)}) == 200
-    assert (await _states(crew))["email"] == "failed"
+    assert (await states(crew))["email"] == "failed"
