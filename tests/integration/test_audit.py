@@ -77,6 +77,19 @@ async def test_a_notice_that_is_missing_is_written_and_sent(crew: Crew, town: To
     assert await crew.deliveries(booking, "slot_started") == {"email": "sent", "sms": "sent"}
 
 
+async def test_a_missing_notice_whose_time_has_passed_counts_as_unsent(crew: Crew, town: Town) -> None:
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    await crew.never_silent()
+    crew.clock.move_to(booking.timeline.starts_at + 25 * MINUTE)
+    assert (await crew.advance()).moved == 1
+    await crew.execute("DELETE FROM delivery USING notice WHERE notice.id = notice_id AND kind = 'slot_started'")
+    await crew.execute("DELETE FROM notice WHERE kind = 'slot_started'")
+    crew.clock.move_to(booking.timeline.grace_ends_at + SECOND)
+    assert (await _audit(crew)).untold == 1
+    assert await crew.deliveries(booking, "slot_started") == {"email": "missed", "sms": "missed"}
+    assert await crew.unsent() == await crew.missed()
+
+
 async def test_who_won_a_dispute_and_was_not_told_is_told(crew: Crew, town: Town) -> None:
     booking = await crew.booked(town.driver, town.connectors[0], town.slot())
     await crew.live_until(booking.timeline.expires_at)

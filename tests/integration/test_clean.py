@@ -1,5 +1,6 @@
 """The cleaning of every five minutes: forfeits become final, stale deliveries are closed, old rows go."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -83,6 +84,16 @@ async def test_a_move_decided_before_the_forfeit_became_final_is_not_written_on_
     async with crew.desk.database.connection() as conn:
         assert not await bookings.record_move(conn, stale, actor="test", channels=crew.desk.channels)
     assert await crew.state(booking) is State.EXPIRED
+
+
+async def test_a_move_that_is_written_when_its_notice_is_stale_counts_it_as_unsent(crew: Crew, town: Town) -> None:
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    move = booking.check_in(CheckInMethod.APP, booking.timeline.starts_at)
+    late = replace(move, after=replace(move.after, updated_at=booking.timeline.ends_at + SECOND))
+    async with crew.desk.database.connection() as conn:
+        assert await bookings.record_move(conn, late, actor="test", channels=crew.desk.channels)
+    assert await crew.deliveries(booking, "checked_in") == {"email": "missed"}
+    assert await crew.unsent() == await crew.missed()
 
 
 async def test_deliveries_that_nobody_sent_in_time_are_missed(crew: Crew, town: Town) -> None:

@@ -46,11 +46,11 @@ async def test_a_message_goes_to_the_driver_once_with_its_stable_key(crew: Crew,
     (mail,), (text,) = crew.mail.taken, crew.sms.taken
     assert (mail.to, text.to) == ("mira@example.org", "+15005550010")
     notice = await crew.value("SELECT id FROM notice")
-    assert (mail.key, text.key) == (f"{notice}-email", f"{notice}-sms")
+    assert [mail.key, text.key] == [await crew.key_of(notice, channel) for channel in ("email", "sms")]
     assert f"{FRONTEND}/bookings/{booking.ref}" in mail.text
     sent = await _delivery(crew, booking, "booking_confirmed", "email")
     assert (sent["state"], sent["provider"], sent["provider_message_id"], sent["sent_at"]) == (
-        *("sent", "double", f"id-{mail.key}"),
+        *("sent", "double", f"id-{notice}-email"),
         NOON,
     )
     assert await _attempts(crew, "email") == ["accepted"]

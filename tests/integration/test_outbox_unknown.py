@@ -205,8 +205,9 @@ async def test_an_operator_sees_it_and_may_have_it_sent_again(crew: Crew, town: 
     (key,) = await die_sending(crew, Channel.EMAIL)
     await crew.live_for(MINUTE)
     async with crew.desk.database.connection() as conn:
-        assert [(one.key, one.state) for one in await list_dead(conn, limit=10)] == [(key, "unknown")]
-        await retry(conn, key, now=crew.clock.read())
+        (dead,) = await list_dead(conn, limit=10)
+        assert (await crew.key_of(dead.notice_id, dead.channel), dead.state) == (key, "unknown")
+        await retry(conn, dead.key, now=crew.clock.read())
     await crew.deliver()
     assert (await crew.deliveries(booking, "reminder"))["email"] == "sent"
 

@@ -20,7 +20,7 @@ import pytest
 from slotwatch.analytics.alerts import past_alerts
 from slotwatch.analytics.no_shows import no_shows_by_station
 from slotwatch.bench.seed import Wave, seed
-from slotwatch.channels.receipts import Receipt
+from slotwatch.channels.receipts import Receipt, Reply
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState, NoticeKind
 from slotwatch.engine.advance import Advancer, AdvanceSettings, next_due
@@ -30,6 +30,7 @@ from slotwatch.engine.digest import Digest
 from slotwatch.engine.outages import Heart
 from slotwatch.engine.watch import Watch
 from slotwatch.outbox.claim import claim
+from slotwatch.outbox.keys import delivery_key
 from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.record import record
 from slotwatch.outbox.verdict import Verdict
@@ -88,8 +89,9 @@ HISTORY = """
     SELECT 'driver:' || id, 'key', 'hash', created_at FROM booking ORDER BY id;
     INSERT INTO inbox_message (key, channel, recipient, text, at)
     SELECT notice_id || '-' || channel, channel, 'mira@example.org', 'text', sent_at FROM delivery WHERE state = 'sent';
-    INSERT INTO receipt (provider, event_id, channel, message_id, status, suppress, matched, at)
-    SELECT 'smtp', notice_id || channel, channel, notice_id, 'delivered', false, notice_id % 1000 > 0, sent_at
+    INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, suppress, matched, at)
+    SELECT 'smtp', notice_id || channel, channel, notice_id, notice_id, 'delivered', false, notice_id % 1000 > 0,
+           sent_at
       FROM delivery WHERE state = 'sent' ORDER BY sent_at;
     UPDATE delivery SET provider = 'smtp', provider_message_id = notice_id WHERE state = 'sent';
     INSERT INTO alert (vendor_id, kind, subject, detail, raised_at, resolved_at)
@@ -147,7 +149,10 @@ class _OneConnection(Database):
 
 Play = Callable[[Connection], Awaitable[object]]
 CLOCK = MovableClock(LATER)
-REPORT = Receipt(provider="smtp", channel="email", message_id="7", status="delivered", event_id="new", key="7-email")
+KEY = delivery_key(7, NOON, Channel.EMAIL)
+REPORT = Receipt(provider="smtp", channel="email", message_id="7", status="delivered", event_id="new", key=KEY)
+
+REPLY = Reply(provider="smtp", channel="email", address="mira@example.org", wants="start", event_id="new")
 
 
 def _desk(conn: Connection) -> Desk:
@@ -189,6 +194,7 @@ PLAYS: dict[str, Play] = {
         conn, [REPORT], waiting=100
     ),
     "outbox/claim_deliveries.sql": _claim_and_record,
+    "outbox/enter_reply.sql": lambda conn: ReceiptBook(_OneConnection(conn), CLOCK, USUAL_CHANNELS).enter([REPLY]),
     "outbox/record_outcomes.sql": _claim_and_record,
     "storage/booking_view.sql": _look_at_bookings,
     "storage/booking_views.sql": _look_at_bookings,
@@ -221,6 +227,7 @@ CONSTANTS: dict[str, tuple[Play, str, str]] = {
     "moves of a booking": (lambda conn: history(conn, IN_GRACE), "FROM transition", "transition_pkey"),
     "check-ins of a booking": (_read_records, "FROM evidence", "evidence_booking_id_idx"),
     "tries of a booking": (_read_records, "FROM attempt", "attempt_pkey"),
+    "receipts of a booking": (_read_records, "FROM receipt", "receipt_notice_idx"),
     "money of a booking": (_read_records, "FROM ledger", "ledger_booking_id_entry_key"),
     "a vendor's past alerts": (
         lambda conn: past_alerts(conn, 1, limit=50),

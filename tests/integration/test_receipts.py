@@ -11,7 +11,7 @@ import httpx
 import pytest
 from twilio.request_validator import RequestValidator
 
-from slotwatch.channels.receipts import Receipt, ReceiptSettings, ReceiptStatus, Reply, Translator
+from slotwatch.channels.receipts import Receipt, ReceiptSettings, ReceiptStatus, Translator
 from slotwatch.channels.receipts_postmark import PostmarkReceipts
 from slotwatch.channels.receipts_ses import SesReceipts
 from slotwatch.channels.receipts_twilio import TwilioReceipts
@@ -42,43 +42,43 @@ def said(status: ReceiptStatus, channel: Any = "sms", event: str = "e1", **more:
     return Receipt(channel=channel, status=status, event_id=event, **given)
 
 
-async def _told(crew: Crew, town: Town) -> Booking:
+async def told(crew: Crew, town: Town) -> Booking:
     booking = await crew.booked(town.driver, town.connectors[0], town.slot())
     await crew.deliver()
     return booking
 
 
-async def _states(crew: Crew) -> dict[str, str]:
+async def states(crew: Crew) -> dict[str, str]:
     return {row["channel"]: row["state"] for row in await crew.rows("SELECT channel, state FROM delivery")}
 
 
 async def test_what_the_provider_delivered_is_delivered_and_what_has_no_receipt_stays_sent(
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     assert await book.enter([said("delivered")]) == Applied(arrived=1, known=1, risen=1, opened=0, suppressed=0)
     assert await crew.value("SELECT notice_id FROM receipt") == 1  # known by the message's id alone
-    assert await _states(crew) == {"email": "sent", "sms": "delivered"}
+    assert await states(crew) == {"email": "sent", "sms": "delivered"}
 
 
 @pytest.mark.parametrize("order", [("sent", "delivered", "failed"), ("delivered", "failed", "sent")])
 async def test_a_status_never_falls(
     crew: Crew, town: Town, book: ReceiptBook, order: tuple[ReceiptStatus, ...]
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     for status in order:
         await book.enter([said(status, event=status)])
-    assert (await _states(crew))["sms"] == "delivered"
+    assert (await states(crew))["sms"] == "delivered"
 
 
 async def test_a_receipt_that_comes_again_or_that_nobody_knows_changes_nothing(
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     await book.enter([said("failed")])
     assert await book.enter([said("failed")]) == Applied(0, 0, 0, 0, 0)
     assert await book.enter([said("delivered", event="e2", message_id="of-another-app")]) == Applied(1, 0, 0, 0, 0)
-    assert (await _states(crew))["sms"] == "failed"
+    assert (await states(crew))["sms"] == "failed"
 
 
 async def test_a_failed_delivery_opens_the_other_channel(crew: Crew, town: Town, book: ReceiptBook) -> None:
@@ -102,11 +102,11 @@ async def test_a_receipt_that_comes_before_its_delivery_is_on_record_waits(
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
     await book.enter([said("delivered")])
-    await _told(crew, town)
-    assert (await _states(crew))["sms"] == "sent"
+    await told(crew, town)
+    assert (await states(crew))["sms"] == "sent"
     assert (await book.look_again()).risen == 1
     assert await crew.value("SELECT notice_id FROM receipt") == 1
-    assert (await _states(crew))["sms"] == "delivered"
+    assert (await states(crew))["sms"] == "delivered"
     assert await book.look_again() == Applied(0, 0, 0, 0, 0)
 
 
@@ -117,7 +117,7 @@ async def test_a_receipt_that_overtakes_our_own_record_stands_and_the_try_is_cou
     crew.sms.gate = asyncio.Event()
     sending = asyncio.create_task(crew.senders[Channel.SMS].run_once())
     await crew.sms.entered.wait()
-    assert (await book.enter([said("delivered", key="1-sms")])).risen == 1
+    assert (await book.enter([said("delivered", key=await crew.key_of(1, "sms"))])).risen == 1
     crew.sms.gate.set()
     assert (await sending).lost == 0
     row = (await crew.rows("SELECT * FROM delivery WHERE channel = 'sms'"))[0]
@@ -130,10 +130,62 @@ async def test_a_key_finds_a_delivery_whose_answer_was_lost_and_it_is_not_sent_a
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
     await crew.booked(town.driver, town.connectors[0], town.slot())
-    await book.enter([said("sent", key="1-sms")])
+    await book.enter([said("sent", key=await crew.key_of(1, "sms"))])
     await crew.deliver()
     assert crew.sms.taken == []
-    assert await _states(crew) == {"email": "sent", "sms": "sent"}
+    assert await states(crew) == {"email": "sent", "sms": "sent"}
+
+
+def _others_keys(key: str) -> list[str]:
+    """Keys of an earlier version, of another house with the same numbers, and of ours before a backup was put back."""
+    number, stamp, channel = key.split("-")
+    return [f"{number}-{channel}", f"{number}-{int(stamp, 16) + 1:x}-{channel}", f"{number}-1-{channel}"]
+
+
+@pytest.mark.parametrize("channel", ["email", "sms"])
+async def test_a_report_of_another_house_changes_no_delivery_of_ours(
+    crew: Crew, town: Town, book: ReceiptBook, channel: str
+) -> None:
+    await told(crew, town)
+    own = await crew.key_of(1, channel)
+    for number, key in enumerate(_others_keys(own)):
+        for status in ("failed", "delivered"):
+            event = f"{number}:{status}"
+            assert (await book.enter([said(status, channel, event, message_id=event, key=key)])).known == 0
+    assert (await book.look_again()).risen == 0
+    assert await states(crew) == {"email": "sent", "sms": "sent"}
+    assert (await book.enter([said("delivered", channel, "ours", message_id="lost", key=own)])).risen == 1
+
+
+async def test_a_report_of_another_house_strikes_no_delivery_that_gets_the_same_number_later(
+    crew: Crew, town: Town, book: ReceiptBook
+) -> None:
+    for number, key in enumerate(("1-sms", "1-1-sms")):
+        await book.enter([said("failed", event=str(number), message_id="of-another-house", key=key)])
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    assert await book.look_again() == Applied(0, 0, 0, 0, 0)
+    assert await states(crew) == {"email": "pending", "sms": "pending"}
+
+
+async def test_a_bounce_of_a_mail_from_another_house_is_not_ours_though_it_has_our_form(
+    crew: Crew, town: Town, web: httpx.AsyncClient
+) -> None:
+    await told(crew, town)
+    ours = await crew.key_of(1, "email")
+    known = httpx.BasicAuth("sns", SECRET)
+    for number, key in enumerate([*_others_keys(ours), ours]):
+        assert await states(crew) == {"email": "sent", "sms": "sent"}
+        event = {
+            "notificationType": "Bounce",
+            "mail": {
+                "messageId": f"ses-{number}",
+                "commonHeaders": {"messageId": f"<slotwatch.{key}@staging.other.example>"},
+            },
+            "bounce": {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "x@example.org"}]},
+        }
+        call = {"Type": "Notification", "MessageId": f"m-{number}", "Message": json.dumps(event)}
+        assert (await web.post("/api/webhooks/ses", content=json.dumps(call), auth=known)).status_code == 200
+    assert (await states(crew))["email"] == "failed"
 
 
 async def test_a_bounce_suppresses_the_address_and_later_notices_take_the_other_channel(
@@ -151,43 +203,6 @@ async def test_a_bounce_suppresses_the_address_and_later_notices_take_the_other_
     assert error == "email is no longer sent to this address: 550 the recipient is no such user"
 
 
-async def test_stop_ends_sms_until_start_and_an_old_stop_that_comes_again_does_not_count(
-    crew: Crew, town: Town, book: ReceiptBook
-) -> None:
-    def wrote(wants: Any, event: str) -> Reply:
-        return Reply(provider="twilio", channel="sms", address="+15005550010", wants=wants, event_id=event)
-
-    await book.enter([wrote("stop", "r1")])
-    await book.enter([wrote("help", "r2")])
-    await _told(crew, town)
-    assert await _states(crew) == {"email": "sent", "sms": "suppressed"}
-    await book.enter([wrote("start", "r3")])
-    await book.enter([wrote("stop", "r1")])
-    assert await crew.value("SELECT count(*) FROM suppression") == 0
-
-
-async def test_postmark_s_suppression_ends_mail_to_the_address_and_its_lift_allows_it_again(
-    crew: Crew, town: Town, book: ReceiptBook
-) -> None:
-    def changed(wants: Any, event: str) -> Reply:
-        return Reply(
-            provider="smtp",
-            channel="email",
-            address="Mira@Example.org",
-            wants=wants,
-            event_id=event,
-            reason="Postmark sends no more to this address (ManualSuppression)",
-        )
-
-    await book.enter([changed("stop", "p1")])
-    await _told(crew, town)
-    assert await _states(crew) == {"email": "suppressed", "sms": "sent"}
-    reason = await crew.value("SELECT reason FROM suppression WHERE address = 'mira@example.org'")
-    assert reason == "Postmark sends no more to this address (ManualSuppression)"
-    await book.enter([changed("start", "p2")])
-    assert await crew.value("SELECT count(*) FROM suppression") == 0
-
-
 async def test_a_bounce_whose_mail_nobody_knows_suppresses_the_address_once(
     crew: Crew, town: Town, book: ReceiptBook
 ) -> None:
@@ -199,7 +214,7 @@ async def test_a_bounce_whose_mail_nobody_knows_suppresses_the_address_once(
 
 
 async def test_a_mail_provider_reports_on_the_second_server_too(crew: Crew, town: Town, book: ReceiptBook) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     await crew.execute("UPDATE delivery SET provider = 'smtp2', provider_message_id = 'ses-1' WHERE channel = 'email'")
     bounced = said("failed", "email", provider="smtp", message_id="ses-1")
     assert (await book.enter([bounced])).risen == 1
@@ -260,9 +275,7 @@ async def web(crew: Crew, book: ReceiptBook) -> AsyncIterator[httpx.AsyncClient]
         yield client
 
 
-async def _twilio_calls(
-    web: httpx.AsyncClient, *, token: str = "t0ken", query: str = "delivery=1-sms", **form: str
-) -> httpx.Response:
+async def _twilio_calls(web: httpx.AsyncClient, *, token: str = "t0ken", query: str, **form: str) -> httpx.Response:
     fields = {"AccountSid": str(TWILIO.account_sid), "To": "+15005550010", **form}
     url = f"{ADDRESS}?{query}"
     signature = RequestValidator(token).compute_signature(url, fields)
@@ -272,22 +285,22 @@ async def _twilio_calls(
 async def test_twilio_reports_through_a_proxy_and_a_forger_is_refused(
     crew: Crew, town: Town, web: httpx.AsyncClient
 ) -> None:
-    await _told(crew, town)
-    sid = "SM" + "0" * 32
-    forged = await _twilio_calls(web, token="guessed", MessageSid=sid, MessageStatus="failed")
+    await told(crew, town)
+    sid, query = "SM" + "0" * 32, f"delivery={await crew.key_of(1, 'sms')}"
+    forged = await _twilio_calls(web, token="guessed", query=query, MessageSid=sid, MessageStatus="failed")
     assert (forged.status_code, forged.json()["code"]) == (403, "forged_receipt")
-    assert (await _states(crew))["sms"] == "sent"
+    assert (await states(crew))["sms"] == "sent"
     for _ in range(2):
-        answer = await _twilio_calls(web, MessageSid=sid, MessageStatus="delivered")
+        answer = await _twilio_calls(web, query=query, MessageSid=sid, MessageStatus="delivered")
         assert (answer.status_code, answer.text) == (200, "<Response/>")
-    assert (await _states(crew))["sms"] == "delivered"
+    assert (await states(crew))["sms"] == "delivered"
 
 
 @pytest.mark.parametrize(("lang", "spoken_as"), [("de", "de-DE"), ("fr", "fr-FR"), ("%3Cx%3E", "en-US")])
 async def test_who_presses_a_key_during_a_call_is_thanked_in_the_language_of_the_call(
     crew: Crew, town: Town, web: httpx.AsyncClient, lang: str, spoken_as: str
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     query = f"delivery=1-voice&lang={lang}"
     answer = await _twilio_calls(web, query=query, CallSid="CA" + "0" * 32, CallStatus="in-progress", Digits="1")
     assert answer.status_code == 200 and f'<Say language="{spoken_as}"' in answer.text
@@ -296,17 +309,17 @@ async def test_who_presses_a_key_during_a_call_is_thanked_in_the_language_of_the
 async def test_postmark_bounces_reach_the_delivery_and_hostile_bodies_are_refused(
     crew: Crew, town: Town, web: httpx.AsyncClient
 ) -> None:
-    await _told(crew, town)
+    await told(crew, town)
     bounce = {
         **{"RecordType": "Bounce", "Type": "HardBounce", "MessageID": "pm-1", "ID": 1, "Email": "mira@example.org"},
-        **{"Metadata": {"delivery": "1-email"}},
+        **{"Metadata": {"delivery": await crew.key_of(1, "email")}},
     }
     assert (await web.post("/api/webhooks/postmark", json=bounce)).status_code == 401
     guessed = httpx.BasicAuth("postmark", "guessed")
     assert (await web.post("/api/webhooks/postmark", json=bounce, auth=guessed)).status_code == 403
     known = httpx.BasicAuth("postmark", SECRET)
     assert (await web.post("/api/webhooks/postmark", json=bounce, auth=known)).status_code == 200
-    assert (await _states(crew))["email"] == "failed"
+    assert (await states(crew))["email"] == "failed"
     assert (await web.post("/api/webhooks/postmark", content=b"[" * 9000, auth=known)).status_code == 400
     assert (await web.post("/api/webhooks/postmark", content=b" " * 600_000, auth=known)).status_code == 413
     assert (await web.post("/api/webhooks/nobody", json=bounce)).status_code == 404
@@ -324,7 +337,7 @@ async def test_sns_sends_its_password_only_when_asked_and_is_then_confirmed_and_
         known = httpx.BasicAuth("sns", SECRET)
         return (await web.post("/api/webhooks/ses", content=raw, headers=plain, auth=known)).status_code
 
-    await _told(crew, town)
+    await told(crew, town)
     await crew.execute("UPDATE delivery SET provider_message_id = '0102018f' WHERE channel = 'email'")
     envelope = {"MessageId": "m-1", "TopicArn": "arn:aws:sns:eu-central-1:1:bounces"}
     confirm = "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&Token=1"
@@ -337,4 +350,4 @@ async def test_sns_sends_its_password_only_when_asked_and_is_then_confirmed_and_
         "bounce": {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "mira@example.org"}]},
     }
     assert await sns_calls({**envelope, "Type": "Notification", "Message": json.dumps(bounced)}) == 200
-    assert (await _states(crew))["email"] == "failed"
+    assert (await states(crew))["email"] == "failed"

@@ -9,6 +9,7 @@ from slotwatch.bench.seed import Wave, seed
 from slotwatch.channels.receipts import Receipt
 from slotwatch.domain.notices import USUAL_CHANNELS, Channel, DeliveryState
 from slotwatch.outbox.claim import claim
+from slotwatch.outbox.keys import delivery_key
 from slotwatch.outbox.receipts import ReceiptBook
 from slotwatch.outbox.record import hand_over, record
 from slotwatch.outbox.verdict import Verdict
@@ -38,7 +39,8 @@ async def _report_that_it_failed(conn: Connection, database: Database) -> None:
         " WHERE notice_id = 7 AND channel = 'email'"
     )
     book = ReceiptBook(database, CLOCK, sorted(USUAL_CHANNELS))
-    failed = Receipt(provider="smtp", channel="email", message_id="7", status="failed", event_id="new", key="7-email")
+    key = delivery_key(7, NOON, Channel.EMAIL)
+    failed = Receipt(provider="smtp", channel="email", message_id="7", status="failed", event_id="new", key=key)
     await book.apply(conn, [failed], waiting=100)
 
 

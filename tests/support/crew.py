@@ -24,6 +24,7 @@ from slotwatch.engine.outages import Component, Heart
 from slotwatch.engine.worker import Duties
 from slotwatch.outbox.claim import Claimed
 from slotwatch.outbox.compose import compose
+from slotwatch.outbox.keys import delivery_key
 from slotwatch.outbox.sender import Sender
 from slotwatch.outbox.settings import CapSettings, SenderSettings
 from slotwatch.storage import bookings
@@ -223,6 +224,21 @@ class Crew:
             kind,
         )
         return {row["channel"]: row["state"] for row in rows}
+
+    async def key_of(self, notice_id: int, channel: str) -> str:
+        """The key that providers know a delivery by."""
+        written_at = await self.value("SELECT created_at FROM notice WHERE id = $1", notice_id)
+        return delivery_key(notice_id, written_at, Channel(channel))
+
+    async def missed(self) -> list[tuple[int, str]]:
+        """Every delivery that was too late, by notice and channel."""
+        rows = await self.rows("SELECT notice_id, channel FROM delivery WHERE state = 'missed' ORDER BY 1, 2")
+        return [(row["notice_id"], row["channel"]) for row in rows]
+
+    async def unsent(self) -> list[tuple[int, str]]:
+        """What metrics count as missed, by notice and channel."""
+        rows = await self.rows("SELECT notice_id, channel FROM unsent WHERE state = 'missed' ORDER BY 1, 2")
+        return [(row["notice_id"], row["channel"]) for row in rows]
 
     async def ledger(self, booking: Booking) -> list[tuple[str, str, str, int]]:
         """Its movements of money, in order."""

@@ -40,7 +40,7 @@ class Provider:
                     await self.gate.wait()
             except TimeoutError:
                 return Failed("no answer in time; it may have gone out")
-        outcome = self.answer(message) if self.answer else Accepted(f"id-{message.key}")
+        outcome = self.answer(message) if self.answer else Accepted(_number(message.key))
         if isinstance(outcome, Accepted):
             self.taken.append(message)
         return outcome
@@ -56,6 +56,12 @@ class Provider:
     def keys(self) -> list[str]:
         """The delivery keys that were taken, in order."""
         return [message.key for message in self.taken]
+
+
+def _number(key: str) -> str:
+    """The provider's own name for a message, one that a test can foretell: `id-7-email`."""
+    parts = key.split("-")
+    return f"id-{parts[0]}-{parts[-1]}"
 
 
 def down(message: Message) -> Outcome:

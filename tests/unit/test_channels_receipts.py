@@ -213,6 +213,7 @@ def test_who_wants_no_mail_at_postmark_gets_none_and_the_mail_stays_as_it_was(
 ) -> None:
     reply = postmark_s_reply(change(MessageID=message_id, SuppressSending=True, SuppressionReason=reason))
     assert (reply.channel, reply.wants, reply.address) == ("email", "stop", "Sam@example.com")
+    assert reply.at == datetime(2026, 3, 2, 12, tzinfo=UTC), "Postmark repeats, and overtakes itself"
     assert reason in (reply.reason or "")
 
 

@@ -47,6 +47,7 @@ def _delivery(
         faults=faults,
         kind=kind,
         occasion="",
+        written_at=NOW,
         valid_until=NOW + valid_for,
         claimed_at=NOW,
         facts=known | facts,

@@ -46,8 +46,9 @@ class Receipt:
     """How one message fared, as its provider says.
 
     `provider` and `message_id` are those of `Accepted`; `key` is the delivery's key where the provider gives it back,
-    and finds the delivery even when the answer with the id was lost. `at` is the provider's own time: a claim.
-    `suppress`: the address must not be used again on this channel. `heard`: a key was pressed during the call.
+    and finds the delivery even when the answer with the id was lost. It may be another house's (`outbox/keys.py`). `at`
+    is the provider's own time: a claim. `suppress`: the address must not be used again on this channel. `heard`: a key
+    was pressed during the call.
     """
 
     provider: str
@@ -67,7 +68,8 @@ class Receipt:
 class Reply:
     """A person wrote back, or their provider speaks for them: no more messages to this address on this channel,
     messages again, or help. It is about no message; `reason` says in words why there are no more, where they
-    did not say STOP themselves."""
+    did not say STOP themselves. `at` is the provider's own time, if it gives one: such news is repeated, and comes
+    out of order."""
 
     provider: str
     channel: ChannelName
@@ -75,6 +77,7 @@ class Reply:
     wants: Literal["stop", "start", "help"]
     event_id: str
     reason: str | None = None  # None: they said STOP themselves
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,7 @@ class PostmarkReceipts:
                 wants=wants,
                 event_id=plain(f"postmark:{wants}:{record.at}:{record.address}"),
                 reason=plain(_no_more(record)),
+                at=instant(record.at),
             ),
         )
 

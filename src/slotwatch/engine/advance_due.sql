@@ -127,6 +127,10 @@ WITH clock AS MATERIALIZED (
            AS plan(kind, channel, urgency, after)
              ON plan.kind = noted.kind AND (plan.after = interval '0' OR clock.now + plan.after < noted.valid_until)
             AND (plan.channel <> 'push' OR has_browser(noted.booking_id))
+    RETURNING notice_id, channel, state
+), dropped AS (  -- never tried, so metrics would not know
+    INSERT INTO unsent (notice_id, channel, state, at)
+    SELECT notice_id, channel, state, clock.now FROM queued CROSS JOIN clock WHERE state = 'missed'
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT id, entry, debit, credit, amount, currency, now FROM moved, clock

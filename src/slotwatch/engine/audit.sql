@@ -56,6 +56,10 @@ WITH clock AS MATERIALIZED (
            AS plan(kind, channel, urgency, after)
              ON plan.kind = w.kind AND (plan.after = interval '0' OR clock.now + plan.after < w.valid_until)
             AND (plan.channel <> 'push' OR has_browser(w.booking_id))
+    RETURNING notice_id, channel, state
+), dropped AS (
+    INSERT INTO unsent (notice_id, channel, state, at)
+    SELECT notice_id, channel, state, clock.now FROM queued CROSS JOIN clock WHERE state = 'missed'
 )
 SELECT (SELECT now FROM clock) AS now, (SELECT found FROM overdue) AS overdue, (SELECT latest FROM overdue) AS latest,
        (SELECT count(*) FROM put_back) AS stray, (SELECT count(*) FROM written) AS untold,

@@ -2,17 +2,23 @@
 -- came before their delivery was on record are looked at again.
 -- guard: an event counts once (receipt_pkey); a delivery's rank only rises, judged on the row as it is when it is
 -- written: pending, unknown < sent < failed, missed and the like < delivered.
--- index: receipt_waiting_idx, delivery_message_idx, delivery_pkey. A key finds a delivery whose answer was lost, but
--- where that delivery has another message by now, a failure of the lost one does not count; e-mail has one id for us
--- and another for reports. A mail provider is not told apart by which of the two servers it is: smtp or smtp2.
+-- index: receipt_waiting_idx, delivery_message_idx, delivery_pkey, notice_pkey, receipt_wish_idx. A key finds a delivery whose
+-- answer was lost; one of another house, or of before a backup was put back, names another instant and finds none. Where
+-- that delivery has another message by now, a failure of the lost one does not count; e-mail has one id for us and
+-- another for reports. A mail provider is not told apart by which of the two servers it is: smtp or smtp2.
 WITH reported AS MATERIALIZED (
-    SELECT DISTINCT ON (provider, event_id) *, false AS waited
+    SELECT DISTINCT ON (provider, event_id) provider, event_id, channel, message_id,
+           (SELECT n.id FROM notice AS n WHERE n.id = r.notice_id AND n.created_at = r.written_at) AS notice_id,
+           status, error, suppress, address, happened_at, heard, false AS waited
       FROM unnest(:providers::text[], :event_ids::text[], :channels::text[], :message_ids::text[], :notice_ids::bigint[],
-                  :statuses::text[], :errors::text[], :suppressions::boolean[], :addresses::text[])
-           AS r(provider, event_id, channel, message_id, notice_id, status, error, suppress, address)
+                  :written_ats::timestamptz[], :statuses::text[], :errors::text[], :suppressions::boolean[], :addresses::text[],
+                  :happened_ats::timestamptz[], :heards::boolean[])
+           AS r(provider, event_id, channel, message_id, notice_id, written_at, status, error, suppress, address, happened_at,
+                heard)
      ORDER BY provider, event_id
 ), again AS MATERIALIZED (
-    SELECT provider, event_id, channel, message_id, notice_id, status, error, suppress, address, true AS waited
+    SELECT provider, event_id, channel, message_id, notice_id, status, error, suppress, address, happened_at, heard,
+           true AS waited
       FROM receipt
      WHERE NOT matched AND at > :now::timestamptz - interval '24 hours'
      ORDER BY at DESC LIMIT :waiting
@@ -30,9 +36,10 @@ WITH reported AS MATERIALIZED (
               AND (w.channel = 'email' OR w.status <> 'failed' OR k.provider_message_id IS NULL)
             LIMIT 1) AS d ON true
 ), arrived AS (
-    INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, error, suppress, address, matched, at)
+    INSERT INTO receipt (provider, event_id, channel, message_id, notice_id, status, error, suppress, address, matched, at,
+                         happened_at, heard)
     SELECT provider, event_id, channel, message_id, coalesce(of_notice, notice_id), status, error, suppress, address,
-           of_notice IS NOT NULL, :now
+           of_notice IS NOT NULL, :now, happened_at, heard
       FROM found WHERE NOT waited
         ON CONFLICT DO NOTHING
     RETURNING provider, event_id
@@ -84,11 +91,16 @@ WITH reported AS MATERIALIZED (
                           AND (o.state || '' IN ('sent', 'delivered')
                                OR o.state || '' = 'pending' AND (o.lease > 0 OR o.next_attempt_at <= :now)))
     RETURNING d.notice_id
-), suppressed AS (  -- also by a mail that nobody knows; once, so that what an operator lifted stays lifted
+), suppressed AS (  -- also by a mail that nobody knows; once, so that what an operator lifted stays lifted; not by what
+                     -- happened before the address was put back
     INSERT INTO suppression (channel, address, reason, at)
     SELECT DISTINCT ON (channel, address) channel, address, coalesce(error, 'reported by ' || provider), :now
       FROM found JOIN arrived USING (provider, event_id)
-     WHERE suppress AND address IS NOT NULL ORDER BY channel, address, event_id
+     WHERE suppress AND address IS NOT NULL
+       AND NOT EXISTS (SELECT FROM receipt AS r
+                        WHERE r.channel = found.channel AND r.address = found.address AND r.status = 'start'
+                          AND least(r.happened_at, r.at) > least(found.happened_at, :now))
+     ORDER BY channel, address, event_id
         ON CONFLICT DO NOTHING
     RETURNING channel
 )

@@ -14,6 +14,7 @@ from slotwatch.domain.money import Money, PaymentStatus
 from slotwatch.domain.notices import NOTICE_RULES, PAID_CHANNELS, Channel, NoticeKind, NoticeRule, Urgency
 from slotwatch.domain.quiet_hours import QuietHours
 from slotwatch.domain.terms import Terms
+from slotwatch.outbox.keys import delivery_key
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.statements import Connection, load_sql
 
@@ -49,6 +50,7 @@ class Claimed:
     faults: int
     kind: NoticeKind
     occasion: str
+    written_at: datetime  # the notice
     valid_until: datetime
     claimed_at: datetime
     handed_over: int | None = None  # an earlier lease under which a provider was given it, and no answer is on record
@@ -58,7 +60,12 @@ class Claimed:
 
     @property
     def key(self) -> str:
-        """The delivery's stable name: the provider's idempotency key."""
+        """What providers know it by, the same on every try: their idempotency key."""
+        return delivery_key(self.notice_id, self.written_at, self.channel)
+
+    @property
+    def name(self) -> str:
+        """What operators call it."""
         return f"{self.notice_id}-{self.channel}"
 
     @property
@@ -243,6 +250,7 @@ async def claim(
             faults=row["faults"],
             kind=NoticeKind(row["kind"]),
             occasion=row["occasion"],
+            written_at=row["written_at"],
             valid_until=row["valid_until"],
             claimed_at=row["now"],
             handed_over=row["handed_over"],

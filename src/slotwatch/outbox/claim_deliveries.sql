@@ -46,8 +46,8 @@ WITH RECURSIVE clock AS MATERIALIZED (
      WHERE d.notice_id = picked.notice_id AND d.channel = picked.channel
     RETURNING d.notice_id, d.channel, d.lease, d.attempts, d.faults, d.urgency, d.handed_over, d.vendor_id AS turn
 )
-SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, l.handed_over, l.turn, n.kind, n.occasion, n.valid_until,
-       n.booking_id, n.facts AS told,
+SELECT l.notice_id, l.channel, l.lease, l.attempts, l.faults, l.handed_over, l.turn, n.kind, n.occasion, n.created_at AS written_at,
+       n.valid_until, n.booking_id, n.facts AS told,
        b.state, b.starts_at, b.ends_at, b.grace_ends_at, b.check_in_opens_at, b.checked_in_at, b.expired_at, b.ended_at,
        b.end_reason, b.version, b.amount, b.currency, b.payment_status, b.terms,
        coalesce((SELECT g.amount FROM ledger AS g WHERE g.booking_id = b.id AND g.entry = 'refunded'), 0) AS refunded,

@@ -4,7 +4,6 @@ What comes before its delivery is on record waits for up to a day and is looked 
 """
 
 import asyncio
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +15,7 @@ from slotwatch.channels.channel import without_address
 from slotwatch.channels.receipts import Confirmation, News, Receipt, Reply
 from slotwatch.domain.errors import Unavailable
 from slotwatch.domain.notices import NOTICE_RULES, SAID_STOP, Channel
+from slotwatch.outbox.keys import notice_named_by
 from slotwatch.storage.clock import Clock
 from slotwatch.storage.database import CONNECTION_ERRORS, Database
 from slotwatch.storage.statements import Connection, Statement, load_sql
@@ -25,17 +25,9 @@ __all__ = ["Applied", "ReceiptBook"]
 _log = structlog.get_logger(__name__)
 
 _APPLY = load_sql(__package__, "apply_receipts.sql")
-_STOP = Statement(
-    "WITH arrived AS (INSERT INTO receipt (provider, event_id, channel, status, suppress, address, matched, at)"
-    " VALUES (:provider, :event_id, :channel, :wants, :wants::text = 'stop', :address, true, :now)"
-    " ON CONFLICT DO NOTHING RETURNING channel, address, status)"
-    ", stopped AS (INSERT INTO suppression (channel, address, reason, at)"
-    " SELECT channel, address, :reason, :now FROM arrived WHERE status = 'stop'"
-    " ON CONFLICT DO NOTHING)"
-    " DELETE FROM suppression USING arrived WHERE arrived.status = 'start'"
-    " AND suppression.channel = arrived.channel AND suppression.address = arrived.address"
-)
-_KEY = re.compile(r"([0-9]{1,18})-[a-z]+\Z")
+_ENTER_REPLY = load_sql(__package__, "enter_reply.sql")
+# Two at the same moment would not see each other.
+_QUEUE = Statement("SELECT pg_advisory_xact_lock(hashtextextended(:channel || ' ' || :address, 4))")
 _LOOK_EVERY = timedelta(seconds=2)
 _MOST_WAITING = 1000
 
@@ -86,6 +78,7 @@ class ReceiptBook:
 
     async def apply(self, conn: Connection, receipts: Sequence[Receipt], *, waiting: int = 0) -> Applied:
         """Enter receipts, and look at up to `waiting` earlier ones again; inside the caller's transaction."""
+        of_ours = [notice_named_by(one.key) for one in receipts]
         row = await _APPLY.fetchrow(
             conn,
             now=await self._clock.now(conn),
@@ -94,11 +87,14 @@ class ReceiptBook:
             event_ids=[one.event_id for one in receipts],
             channels=[one.channel for one in receipts],
             message_ids=[one.message_id for one in receipts],
-            notice_ids=[_notice_id(one.key) for one in receipts],
+            notice_ids=[named and named[0] for named in of_ours],
+            written_ats=[named and named[1] for named in of_ours],
             statuses=[one.status for one in receipts],
             errors=[one.error and without_address(one.error, one.address or "") for one in receipts],
             suppressions=[one.suppress for one in receipts],
             addresses=[_spelled(one) for one in receipts],
+            happened_ats=[one.at for one in receipts],
+            heards=[one.heard for one in receipts],
             **self._plan,
         )
         assert row is not None
@@ -121,21 +117,19 @@ class ReceiptBook:
     async def _enter_reply(self, conn: Connection, reply: Reply) -> None:
         if reply.wants == "help":
             return
-        await _STOP.execute(
+        address = _spelled(reply)
+        await _QUEUE.execute(conn, channel=reply.channel, address=address)
+        await _ENTER_REPLY.execute(
             conn,
             provider=reply.provider,
             event_id=reply.event_id,
             channel=reply.channel,
             wants=reply.wants,
-            address=_spelled(reply),
+            address=address,
             reason=reply.reason or SAID_STOP,
             now=await self._clock.now(conn),
+            happened_at=reply.at,
         )
-
-
-def _notice_id(key: str | None) -> int | None:
-    found = _KEY.match(key or "")
-    return int(found[1]) if found else None
 
 
 def _spelled(news: Receipt | Reply) -> str | None:

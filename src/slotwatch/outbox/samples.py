@@ -121,6 +121,7 @@ def _all(language: str, channel: Channel, facts: dict[str, Any]) -> Iterator[Cla
             faults=0,
             kind=kind,
             occasion=occasion,
+            written_at=now,
             valid_until=now + timedelta(minutes=20),
             claimed_at=now,
             facts={**about, "told": _TOLD.get(kind), "preferences": {"language": language}, **facts},

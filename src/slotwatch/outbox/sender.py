@@ -230,7 +230,7 @@ class Sender:
             again_at = delivery.claimed_at + backoff(1, self._random.random())
             return Verdict(DeliveryState.PENDING, "the database is in trouble", again_at)
         except Exception as error:
-            _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.key)
+            _log.exception("a delivery cannot be made", action="delivery_failed", delivery=delivery.name)
             jitter = self._random.random()
             return after_fault(delivery, error, now=delivery.claimed_at, jitter=jitter, enabled=self._enabled)
         finally:

@@ -56,12 +56,12 @@ class DeadDelivery:
 
     @property
     def key(self) -> str:
-        """The delivery's stable name."""
+        """What operators call it."""
         return f"{self.notice_id}-{self.channel}"
 
 
 def parse_key(key: str) -> tuple[int, str]:
-    """Notice and channel of a delivery's stable name. Raises NotFound."""
+    """Notice and channel of the delivery that operators call so. Raises NotFound."""
     found = _KEY.match(key)
     if found is None:
         raise NotFound

@@ -19,6 +19,12 @@ _TRIES = Statement(
     "SELECT a.notice_id, a.channel, a.outcome, a.provider, a.provider_message_id, a.error, a.at FROM attempt AS a"
     " JOIN notice AS n ON n.id = a.notice_id WHERE n.booking_id = :id ORDER BY a.notice_id, a.channel, a.lease"
 )
+# Found by the notice, as whatever changed the delivery was; no address, since errors name none either.
+_RECEIPTS = Statement(
+    "SELECT r.notice_id, r.channel, r.provider, r.status, r.error, r.heard, r.happened_at, r.at FROM receipt AS r"
+    " JOIN notice AS n ON n.id = r.notice_id WHERE n.booking_id = :id AND r.matched"
+    " ORDER BY r.notice_id, r.channel, r.at, r.event_id"
+)
 _OUTAGES = Statement(
     "SELECT component, began_at, ended_at, detail FROM outage"
     " WHERE ended_at > :since AND began_at < :until ORDER BY began_at, id"
@@ -38,11 +44,13 @@ Attempt = tuple[dict[str, Any], dict[str, Any] | None]
 
 @dataclass(frozen=True)
 class Records:
-    """Rows as the tables have them: what came in, what was told and tried, outages of ours, money, the dispute."""
+    """Rows as the tables have them: what came in, what was told, tried and reported, outages of ours, money, the
+    dispute."""
 
     evidence: list[dict[str, Any]]
     notices: list[dict[str, Any]]
     attempts: list[dict[str, Any]]
+    receipts: list[dict[str, Any]]
     outages: list[dict[str, Any]]
     ledger: list[dict[str, Any]]
     dispute: dict[str, Any] | None
@@ -74,6 +82,7 @@ async def records_of(conn: Connection, booking_id: int, since: datetime, until: 
         evidence=_dicts(await _ATTEMPTS.fetch(conn, id=booking_id)),
         notices=_dicts(await _NOTICES.fetch(conn, id=booking_id)),
         attempts=_dicts(await _TRIES.fetch(conn, id=booking_id)),
+        receipts=_dicts(await _RECEIPTS.fetch(conn, id=booking_id)),
         outages=_dicts(await _OUTAGES.fetch(conn, since=since, until=until)),
         ledger=_dicts(await _MONEY.fetch(conn, id=booking_id)),
         dispute=None if dispute is None else dict(dispute),

@@ -27,6 +27,10 @@ WITH moved AS (
            moved.vendor_id, moved.station_id, moved.starts_at, :at
       FROM noted CROSS JOIN moved CROSS JOIN unnest(:channels::text[]) AS channel
      WHERE channel <> 'push' OR has_browser(:id)
+    RETURNING notice_id, delivery.channel, delivery.state
+), dropped AS (
+    INSERT INTO unsent (notice_id, channel, state, at)
+    SELECT notice_id, channel, state, :at FROM queued WHERE state = 'missed'
 ), posted AS (
     INSERT INTO ledger (booking_id, entry, debit, credit, amount, currency, at)
     SELECT moved.id, p.entry, p.debit, p.credit, p.amount, :currency, :at

@@ -106,16 +106,14 @@ receipt = Table(
     Column("address", Text),
     Column("matched", Boolean, nullable=False),
     at_column("at"),
+    at_column("happened_at", nullable=True),  # the provider's own time: a claim
+    Column("heard", Boolean, nullable=False, server_default="false"),  # a key was pressed during the call
     PrimaryKeyConstraint("provider", "event_id"),
     CheckConstraint("status IN ('sent', 'delivered', 'failed', 'stop', 'start')", name="status"),
 )
 Index("receipt_waiting_idx", receipt.c.at, postgresql_where=text("NOT matched"))
-Index(
-    "receipt_message_idx",
-    receipt.c.provider,
-    receipt.c.message_id,
-    postgresql_where=text("message_id IS NOT NULL"),
-)
+Index("receipt_wish_idx", receipt.c.channel, receipt.c.address, postgresql_where=text("suppress OR status = 'start'"))
+Index("receipt_notice_idx", receipt.c.notice_id, postgresql_where=text("notice_id IS NOT NULL"))
 Index("receipt_at_idx", receipt.c.at, postgresql_using="brin")
 
 suppression = Table(

@@ -57,7 +57,7 @@ async def listener(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterat
 
 
 async def _accepted() -> None:
-    """Wait until every connection that came in has its task: a busy machine may still be at it when the test is over."""
+    """Wait until every connection that came in has its task: a busy machine may still be at it when a test is over."""
     coming = [task for task in asyncio.all_tasks() if "_accept_connection2" in repr(task.get_coro())]
     await asyncio.gather(*coming, return_exceptions=True)
     await asyncio.sleep(0)

@@ -102,6 +102,18 @@ async def test_what_was_never_sent_is_counted_by_why(crew: Crew, town: Town, api
     assert value(scraped, "unsent_total", channel="email", kind=kind, state="suppressed") is None
 
 
+async def test_what_a_late_engine_calls_missed_is_counted(crew: Crew, town: Town, api: Api) -> None:
+    await crew.booked(town.driver, town.connectors[0], town.slot())
+    await scrape(api.client)
+    await crew.never_silent()
+    crew.clock.advance(timedelta(hours=3))
+    await crew.engine()
+    crew.clock.advance(timedelta(seconds=16))
+    scraped = await scrape(api.client)
+    for channel in ("email", "sms"):
+        assert value(scraped, "unsent_total", channel=channel, kind="slot_started", state="missed") == 1
+
+
 async def test_what_waits_to_be_sent_is_counted_by_channel(api: Api, database: Database) -> None:
     await api.booked()
     await api.booked(connector=1)

@@ -190,11 +190,11 @@ async def test_a_story_says_of_each_attempt_whether_it_was_refused_and_shows_no_
 async def test_a_story_has_notices_tries_and_reports(enter: Enter, crew: Crew, town: Town, clock: MovableClock) -> None:
     booking = await crew.booked(town.driver, town.connectors[0], town.slot())
     await crew.deliver()
-    row = (await crew.rows("SELECT provider, provider_message_id FROM attempt WHERE channel = 'email'"))[0]
+    row = (await crew.rows("SELECT notice_id, provider FROM attempt WHERE channel = 'email'"))[0]
     await crew.execute(
-        "INSERT INTO receipt (provider, event_id, channel, message_id, status, suppress, matched, at)"
+        "INSERT INTO receipt (provider, event_id, channel, notice_id, status, suppress, matched, at)"
         " VALUES ($1, 'e1', 'email', $2, 'delivered', false, true, $3)",
-        *(row["provider"], row["provider_message_id"], clock.read()),
+        *(row["provider"], row["notice_id"], clock.read()),
     )
     story = words(await (await enter()).get(f"/vendor/bookings/{booking.ref}"))
     assert "booking confirmed by email: sent" in story

@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from slotwatch.channels.receipts import ReceiptStatus
 from slotwatch.domain import errors
 from slotwatch.domain.ids import booking_ref, parse_booking_ref
 from slotwatch.domain.lifecycle import EndReason, State
@@ -51,13 +52,26 @@ class AttemptOut(Out):
     error: str | None
 
 
+class ReceiptOut(Out):
+    """What a provider reported of one delivery afterwards. `at`: when it came in; `happened_at`: the provider's own
+    time, where it gave one; `heard`: a key was pressed during the call."""
+
+    at: datetime
+    happened_at: datetime | None
+    status: ReceiptStatus
+    provider: str
+    heard: bool
+    error: str | None
+
+
 class NoticeDelivery(Out):
-    """One notice on one channel, with every try."""
+    """One notice on one channel, with every try and every report."""
 
     channel: Channel
     status: DeliveryState
     sent_at: datetime | None
     attempts: list[AttemptOut]
+    receipts: list[ReceiptOut]
 
 
 class NoticeOut(Out):
@@ -221,6 +235,18 @@ def _notices(records: Records) -> list[NoticeOut]:
                 error=row["error"],
             )
         )
+    reports: dict[tuple[int, str], list[ReceiptOut]] = {}
+    for row in records.receipts:
+        reports.setdefault((row["notice_id"], row["channel"]), []).append(
+            ReceiptOut(
+                at=row["at"],
+                happened_at=row["happened_at"],
+                status=row["status"],
+                provider=row["provider"],
+                heard=row["heard"],
+                error=row["error"],
+            )
+        )
     notices: dict[int, NoticeOut] = {}
     for row in records.notices:
         notice = notices.setdefault(
@@ -240,6 +266,7 @@ def _notices(records: Records) -> list[NoticeOut]:
                     status=DeliveryState(row["state"]),
                     sent_at=row["sent_at"],
                     attempts=tries.get((row["id"], row["channel"]), []),
+                    receipts=reports.get((row["id"], row["channel"]), []),
                 )
             )
     return list(notices.values())

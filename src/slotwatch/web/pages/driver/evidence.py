@@ -15,6 +15,7 @@ from slotwatch.domain.ids import parse_booking_ref
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.money import Money
 from slotwatch.domain.notices import DeliveryState, KeptBack, NoticeKind
+from slotwatch.storage.evidence import Records
 from slotwatch.usecases.dispute import dispute
 from slotwatch.usecases.evidence import Evidence, gather_evidence
 from slotwatch.web.pages.driver.booking_words import (
@@ -29,6 +30,7 @@ from slotwatch.web.pages.driver.bookings import booking_page, money_of, own_view
 from slotwatch.web.pages.driver.finding import money_words
 from slotwatch.web.pages.driver.terms_words import terms_words
 from slotwatch.web.pages.forms import read_form
+from slotwatch.web.pages.receipt_words import receipt_words, reported_at
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.station_times import StationTimes
 from slotwatch.web.visitors import PageRequest, Visitor, go
@@ -41,6 +43,7 @@ _KEPT_BACK = {
     KeptBack.SAID_STOP: "not sent: you had answered STOP to these messages",
     KeptBack.NO_ADDRESS: "not sent: no address that could be used",
 }
+_NOT_ARRIVED = "sent; nothing says that it arrived"
 _MONEY = {
     "captured": "You paid",
     "earned": "The vendor earned it",
@@ -121,21 +124,29 @@ def _notices(found: Evidence, times: StationTimes) -> list[dict[str, Any]]:
         title = KIND_WORDS.get(kind, kind.value.replace("_", " ").capitalize())
         notice = notices.setdefault(row["id"], {"title": title, "at": times.exact(row["created_at"]), "ways": []})
         if row["channel"] is not None:
-            state = DeliveryState(row["state"])
-            notice["ways"].append(
-                {
-                    "channel": CHANNEL_WORDS.get(row["channel"], row["channel"]),
-                    "state": state.value,
-                    "words": _KEPT_BACK.get(row["kept_back"], DELIVERY_WORDS[state]),
-                    "at": times.exact(row["sent_at"]) if row["sent_at"] else "",
-                    "tries": [
-                        _try(one, times)
-                        for one in found.records.attempts
-                        if (one["notice_id"], one["channel"]) == (row["id"], row["channel"])
-                    ],
-                }
-            )
+            notice["ways"].append(_way(row, found.records, times))
     return list(notices.values())
+
+
+def _way(row: Mapping[str, Any], records: Records, times: StationTimes) -> dict[str, Any]:
+    """One notice on one channel: how it stands, every try, and what was reported of it."""
+    place, state = (row["id"], row["channel"]), DeliveryState(row["state"])
+    reports = [one for one in records.receipts if (one["notice_id"], one["channel"]) == place]
+    usual = _NOT_ARRIVED if state is DeliveryState.SENT and reports else DELIVERY_WORDS[state]
+    return {
+        "channel": CHANNEL_WORDS.get(row["channel"], row["channel"]),
+        "state": state.value,
+        "words": _KEPT_BACK.get(row["kept_back"], usual),
+        "at": times.exact(row["sent_at"]) if row["sent_at"] else "",
+        "tries": [
+            *(_try(one, times) for one in records.attempts if (one["notice_id"], one["channel"]) == place),
+            *(_report(one, times) for one in reports),
+        ],
+    }
+
+
+def _report(row: Mapping[str, Any], times: StationTimes) -> str:
+    return f"{times.exact(reported_at(row))}: {receipt_words(row)}, {row['provider']} reports"
 
 
 def _try(row: Mapping[str, Any], times: StationTimes) -> str:

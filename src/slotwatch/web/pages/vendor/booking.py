@@ -30,12 +30,6 @@ _log = structlog.get_logger(__name__)
 
 _ONE = "/vendor/bookings/{booking_id:str}"
 _DRIVER = Statement("SELECT name, email, phone FROM driver WHERE id = :id")
-_RECEIPTS = Statement(
-    "SELECT DISTINCT r.provider, r.event_id, r.status, r.error, r.at, a.notice_id, a.channel FROM notice AS n"
-    " JOIN attempt AS a ON a.notice_id = n.id"
-    " JOIN receipt AS r ON r.provider = a.provider AND r.message_id = a.provider_message_id"
-    " WHERE n.booking_id = :id AND a.provider_message_id IS NOT NULL ORDER BY r.at"
-)
 _MOST_LETTERS = 500
 
 
@@ -47,7 +41,6 @@ class _Story:
     driver: Any
     moves: list[TransitionView]
     records: Records
-    receipts: list[Any]
 
 
 @get(_ONE, include_in_schema=False)
@@ -127,7 +120,7 @@ async def _page(
         driver=story.driver,
         contact=_contact(visitor, story.driver, is_open=open_contact),
         moves=moves_of(story.moves, zone),
-        told=told_of(story.records, story.receipts, zone),
+        told=told_of(story.records, zone),
         check_ins=check_ins(story.records, zone),
         ledger=ledger_lines(story.records, zone),
         records=story.records,
@@ -150,7 +143,6 @@ async def _read(desk: Desk, visitor: Visitor, booking_id: int) -> _Story:
             await _DRIVER.fetchrow(conn, id=booking.driver_id),
             await history(conn, booking_id),
             await records_of(conn, booking_id, timeline.check_in_opens_at, timeline.ends_at),
-            await _RECEIPTS.fetch(conn, id=booking_id),
         )
 
 

@@ -11,6 +11,7 @@ from slotwatch.locale.catalogues import language
 from slotwatch.outbox.money_words import amount_words
 from slotwatch.outbox.time_words import day_time
 from slotwatch.usecases.evidence import Evidence
+from slotwatch.web.pages.receipt_words import receipt_words, reported_at
 
 __all__ = ["Line", "story_of", "when_in"]
 
@@ -64,7 +65,10 @@ def when_in(zone: ZoneInfo) -> Callable[[datetime], str]:
 def story_of(evidence: Evidence) -> list[Line]:
     """Everything on record, the oldest first."""
     write = when_in(evidence.view.zone)
-    told = [*_moves(evidence), *_messages(evidence), *_check_ins(evidence), *_outages(evidence), *_money(evidence)]
+    told = [
+        *(*_moves(evidence), *_messages(evidence), *_reports(evidence)),
+        *(*_check_ins(evidence), *_outages(evidence), *_money(evidence)),
+    ]
     return [Line(at, write(at), text, matters) for at, text, matters in sorted(told, key=lambda line: line[0])]
 
 
@@ -81,11 +85,21 @@ def _messages(evidence: Evidence) -> _Told:
     for row in evidence.records.notices:
         if row["channel"] is None:
             continue
-        what = str(row["kind"]).replace("_", " ")
         error = f" ({row['error']})" if row["error"] else ""
-        channel = _CHANNELS.get(row["channel"], str(row["channel"]))
-        words = f"{channel} “{what}” {_DELIVERIES[row['state']]}{error}"
+        words = f"{_message(row['channel'], row['kind'])} {_DELIVERIES[row['state']]}{error}"
         yield row["sent_at"] or row["created_at"], words, row["kind"] == "slot_started"
+
+
+def _reports(evidence: Evidence) -> _Told:
+    kinds = {row["id"]: row["kind"] for row in evidence.records.notices}
+    for row in evidence.records.receipts:
+        kind = kinds[row["notice_id"]]
+        words = f"{_message(row['channel'], kind)}: {receipt_words(row)}, {row['provider']} reports"
+        yield reported_at(row), words, kind == "slot_started"
+
+
+def _message(channel: str, kind: str) -> str:
+    return f"{_CHANNELS.get(channel, channel)} “{kind.replace('_', ' ')}”"
 
 
 def _check_ins(evidence: Evidence) -> _Told:

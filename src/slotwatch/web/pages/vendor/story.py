@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from slotwatch.locale.catalogues import DEFAULT, language
 from slotwatch.outbox.money_words import amount_words
 from slotwatch.storage.booking_views import TransitionView
 from slotwatch.storage.evidence import Records
+from slotwatch.web.pages.receipt_words import receipt_words, reported_at
 from slotwatch.web.pages.station_times import StationTimes
 
 __all__ = ["Told", "amount", "check_ins", "instant", "ledger_lines", "moves_of", "told_of"]
@@ -89,16 +91,16 @@ def moves_of(history: list[TransitionView], zone: ZoneInfo) -> list[Line]:
     ]
 
 
-def told_of(records: Records, receipts: list[Mapping[str, Any]], zone: ZoneInfo) -> list[Told]:
-    """Every notice on every channel, the oldest first."""
-    tries: dict[tuple[int, str], list[tuple[datetime, str, str]]] = {}
+def told_of(records: Records, zone: ZoneInfo) -> list[Told]:
+    """Every notice on every channel, the oldest first; below each its tries and reports as they came."""
+    tries: dict[tuple[int, str], list[tuple[datetime, Line]]] = {}
     for row in records.attempts:
         words = f"{row['outcome'].replace('_', ' ')} by {row['provider']}"
-        tries.setdefault((row["notice_id"], row["channel"]), []).append((row["at"], words, row["error"] or ""))
-    for report in receipts:
-        words = f"{report['provider']} reports: {report['status']}"
-        place = (report["notice_id"], report["channel"])
-        tries.setdefault(place, []).append((report["at"], words, report["error"] or ""))
+        line = Line(instant(row["at"], zone), words, note=row["error"] or "")
+        tries.setdefault((row["notice_id"], row["channel"]), []).append((row["at"], line))
+    for row in records.receipts:
+        line = Line(instant(reported_at(row), zone), f"{row['provider']} reports: {receipt_words(row)}")
+        tries.setdefault((row["notice_id"], row["channel"]), []).append((row["at"], line))
     return [
         Told(
             at=instant(row["sent_at"] or row["created_at"], zone),
@@ -107,10 +109,7 @@ def told_of(records: Records, receipts: list[Mapping[str, Any]], zone: ZoneInfo)
             state=row["state"].replace("_", " "),
             tone="good" if row["state"] in _GOOD else "bad" if row["state"] in _BAD else "wait",
             note=row["error"] or "",
-            tries=tuple(
-                Line(instant(at, zone), words, note=note)
-                for at, words, note in sorted(tries.get((row["id"], row["channel"]), []))
-            ),
+            tries=tuple(line for _, line in sorted(tries.get((row["id"], row["channel"]), []), key=itemgetter(0))),
         )
         for row in records.notices
         if row["channel"] is not None
