@@ -70,7 +70,9 @@ class CancelForm(msgspec.Struct):
 
 @get("/stations/{station_id:str}/book", include_in_schema=False)
 async def show_slot(request: PageRequest, station_id: FromPath[str]) -> Response[Any]:
-    """GET /stations/ST-…/book: the chosen slot with its price and its terms."""
+    """GET /stations/ST-…/book: the chosen slot with its price and its terms; without one, where slots are chosen."""
+    if not request.query_params:
+        return go(f"/stations/{station_id}")
     query = read_query(request, SlotQuery)
     return await _slot_page(request, station_id, query)
 
