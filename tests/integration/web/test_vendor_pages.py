@@ -161,7 +161,10 @@ async def test_staff_check_in_and_cancel_with_the_refund_shown_first(
     asked = words(await person.get(f"/vendor/bookings/{failing.ref}/cancel"))
     assert "€12.50 goes back to the driver: all that was paid." in asked
     assert "Say why" in (await person.post(f"/vendor/bookings/{failing.ref}/cancel", status=422, reason=" ")).text
-    await person.post(f"/vendor/bookings/{failing.ref}/cancel", reason="Charger is broken")
+    long = (await person.post(f"/vendor/bookings/{failing.ref}/cancel", status=422, reason="Bay < 1\r\n" * 99)).text
+    assert long.count("Bay &lt; 1\n") == 98, "what was typed stays"
+    assert (await person.post(f"/vendor/bookings/{failing.ref}/cancel", status=422, reason="\x00")).text
+    await person.post(f"/vendor/bookings/{failing.ref}/cancel", reason="Charger is broken" + 241 * "\r\n.")
     story = words(await person.get(f"/vendor/bookings/{failing.ref}"))
     assert "by the staff: Charger is broken" in story and "paid back to the driver" in story
     again = await person.post(f"/vendor/bookings/{failing.ref}/checkin", status=409)

@@ -167,7 +167,7 @@ async def cancel_booking(request: PageRequest, booking_id: FromPath[str]) -> Res
         view, _ = await own_view(request, booking_id)
         if view.booking.state is State.CANCELLED:
             return go(f"/bookings/{booking_id}")
-        return await _cancel_page(request, booking_id, error)
+        return await _cancel_page(request, booking_id, error, reason=form.reason or "")
     return go(f"/bookings/{booking_id}")
 
 
@@ -279,7 +279,9 @@ async def _own_booking_of(desk: Desk, visitor: Visitor, connector_id: int, slot:
     return None
 
 
-async def _cancel_page(request: PageRequest, booking_ref: str, error: SlotwatchError | None = None) -> Response[Any]:
+async def _cancel_page(
+    request: PageRequest, booking_ref: str, error: SlotwatchError | None = None, *, reason: str = ""
+) -> Response[Any]:
     view, place = await own_view(request, booking_ref)
     booking, times = view.booking, StationTimes(view.zone)
     if (booking.state, Cause.CANCELLED) not in TRANSITIONS:
@@ -297,6 +299,7 @@ async def _cancel_page(request: PageRequest, booking_ref: str, error: SlotwatchE
         refund=refund.amount,
         refund_words=money_words(refund),
         amount=money_words(booking.amount),
+        reason=reason,
         percent=booking.terms.refund_percent(booking.timeline.starts_at - view.now),
         terms=terms_words(booking.terms, times, Slot(booking.timeline.starts_at, booking.timeline.ends_at)),
     )
