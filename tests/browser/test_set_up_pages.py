@@ -1,7 +1,9 @@
 """The set-up and operator's pages in a real browser: readable for everybody, and the stories of those who use them."""
 
+import asyncio
 import io
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,10 +12,12 @@ import pytest
 import zxingcpp
 from axe_playwright_python.async_playwright import Axe
 from PIL import Image
+from playwright.async_api import Error, Route
 
 from slotwatch.domain.ids import ref
 from slotwatch.domain.lifecycle import State
 from slotwatch.domain.staff import StaffRole
+from slotwatch.storage.embedded import EmbeddedPostgres
 from slotwatch.usecases.dispute import dispute
 from slotwatch.usecases.pay import pay
 from tests.conftest import Town
@@ -21,6 +25,7 @@ from tests.integration.test_alerts import look, past
 from tests.integration.web.conftest import make_app
 from tests.support.browser import LOOKS, browsing, carry, listen_to, served, sticking_out
 from tests.support.crew import Crew
+from tests.support.outage import lost
 from tests.support.provider import refusing
 from tests.support.signed_in import make_staff, staff_cookie
 
@@ -204,7 +209,60 @@ async def test_terms_are_previewed_while_they_are_typed(paying_crew: Crew, town:
         assert await paying_crew.value("SELECT terms FROM vendor WHERE id = $1", town.vendor) == {}
 
 
-async def test_the_operators_page_renews_itself_and_says_when_it_has_no_answer(paying_crew: Crew, town: Town) -> None:
+async def test_the_preview_is_of_what_was_typed_last_however_slow_the_answers_are(
+    paying_crew: Crew, town: Town
+) -> None:
+    owner = await make_staff(paying_crew.desk.database, town.vendor, now=paying_crew.clock.read())
+    cookies = await staff_cookie(paying_crew.desk.database, owner, now=paying_crew.clock.read())
+    may_answer = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_answer.wait()
+        with suppress(Error):  # the page gave up what it had asked before
+            await route.continue_()
+
+    async with served(make_app(paying_crew.desk)) as site, browsing() as browser:
+        context = await browser.new_context(**LOOKS["desktop-light"])
+        await carry(context, cookies, site.url)
+        page = await context.new_page()
+        await page.goto(site.url + "/vendor/terms")
+        await page.route("**/vendor/terms/preview", hold)
+        for minutes in ("11", "12", "13"):
+            async with page.expect_request("**/vendor/terms/preview", timeout=10_000) as asked:
+                await page.get_by_label("Grace period (minutes)").fill(minutes)
+            assert f"gracePeriodMinutes={minutes}&" in ((await asked.value).post_data or "")
+        may_answer.set()
+        await page.locator("#preview", has_text="Your slot is kept for 13 minutes").wait_for(timeout=10_000)
+
+
+async def test_a_preview_that_cannot_be_made_says_so_and_comes_when_it_can(
+    paying_crew: Crew, town: Town, server: EmbeddedPostgres, database_url: str
+) -> None:
+    owner = await make_staff(paying_crew.desk.database, town.vendor, now=paying_crew.clock.read())
+    cookies = await staff_cookie(paying_crew.desk.database, owner, now=paying_crew.clock.read())
+    async with served(make_app(paying_crew.desk)) as site, browsing() as browser:
+        for look in ("phone-light", "desktop-light"):
+            context = await browser.new_context(**LOOKS[look])
+            await carry(context, cookies, site.url)
+            page = await context.new_page()
+            await page.goto(site.url + "/vendor/terms")
+            before, title = await page.locator("#preview").inner_text(), await page.title()
+            async with lost(server, database_url):
+                await page.get_by_label("Grace period (minutes)").fill("12")
+                await page.get_by_text("The preview could not be made").wait_for(timeout=15_000)
+                assert await page.locator("#preview").inner_text() == before
+                assert await page.title() == title and await page.locator("main").count() == 1
+                if SHOTS:
+                    await page.screenshot(path=Path(SHOTS) / f"terms-no-preview-{look}.png", full_page=True)
+                assert (await Axe().run(page)).violations_count == 0
+            await page.locator("#preview", has_text="Your slot is kept for 12 minutes").wait_for(timeout=20_000)
+            assert not await page.get_by_text("The preview could not be made").is_visible()
+            await context.close()
+
+
+async def test_the_operators_page_renews_itself_and_says_when_it_has_no_answer(
+    paying_crew: Crew, town: Town, server: EmbeddedPostgres, database_url: str
+) -> None:
     operator = await make_staff(
         paying_crew.desk.database, None, now=paying_crew.clock.read(), role=StaffRole.OPERATOR, name="Olga"
     )
@@ -218,6 +276,9 @@ async def test_the_operators_page_renews_itself_and_says_when_it_has_no_answer(p
         await page.route("**/operator/signs", lambda route: route.abort())
         await page.locator("#no-answer").wait_for(state="visible", timeout=15_000)
         await page.unroute("**/operator/signs")
+        await page.locator("#no-answer").wait_for(state="hidden", timeout=15_000)
+        async with lost(server, database_url):
+            await page.locator("#no-answer").wait_for(state="visible", timeout=15_000)
         await paying_crew.booked(town.driver, town.connectors[0], town.slot())
         await paying_crew.execute("UPDATE booking SET set_aside = true")
         await page.get_by_role("heading", name="Bookings that could not be moved").wait_for(timeout=15_000)

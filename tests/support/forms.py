@@ -72,10 +72,14 @@ class Guest:
         return await self._go("GET", path)
 
     async def send(self, action: str, **fields: str) -> str:
-        """Fill the form that goes there on the page just seen, and send it; the text of the page it leads to."""
+        """Fill the form that goes there on the page just seen, and send it; the text of the page it leads to.
+
+        `action` is without the query that the form's address may have.
+        """
         assert self.seen is not None, "no page is open"
-        form = next(one for one in forms_in(self.seen.text) if one.action == action and one.method == "post")
-        return await self._go("POST", action, {**form.fields, **fields})
+        posts = (one for one in forms_in(self.seen.text) if one.method == "post")
+        form = next(one for one in posts if one.action.partition("?")[0] == action)
+        return await self._go("POST", form.action, {**form.fields, **fields})
 
     @property
     def status(self) -> int:

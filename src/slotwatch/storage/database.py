@@ -145,6 +145,7 @@ async def connect(
             command_timeout=settings.statement_timeout_seconds * 2,
             init=prepare_connection,
             connection_class=_PooledConnection,
+            connect=_connected,
             server_settings=server_settings(settings, name, planned_anew=planned_anew),
             max_inactive_connection_lifetime=300,
         )
@@ -167,6 +168,15 @@ def server_settings(settings: DatabaseSettings, name: str, *, planned_anew: bool
         "jit": "off",
         "plan_cache_mode": "force_custom_plan" if planned_anew else "auto",
     }
+
+
+async def _connected(*place: Any, **options: Any) -> Any:
+    """A new connection. A database that lets nobody in for now says so by SQLSTATE 55000, which from a statement would
+    mean something else: here it becomes what a server that is starting says."""
+    try:
+        return await asyncpg.connect(*place, **options)
+    except asyncpg.ObjectNotInPrerequisiteStateError as error:
+        raise asyncpg.CannotConnectNowError(str(error)) from error
 
 
 async def prepare_connection(conn: Any) -> None:

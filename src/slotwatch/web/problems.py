@@ -1,6 +1,5 @@
 """What went wrong, as `application/problem+json`: one table from error classes to HTTP statuses, for every route."""
 
-import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from litestar.exceptions import HTTPException
 from slotwatch.domain import errors
 from slotwatch.storage.migrate import SchemaMismatch
 from slotwatch.web.pages.rendering import page
+from slotwatch.web.ways_back import methods_at, page_above, way_back
 
 __all__ = [
     "STATUSES",
@@ -208,11 +208,17 @@ def problem(error: errors.SlotwatchError) -> dict[str, Any]:
 
 
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """The exception handler of the whole application: a page where a person looks, else JSON."""
+    """The exception handler of the whole application: a page where a person looks, else JSON.
+
+    Who looks at an address that only takes a form, such as a browser that opens its tabs again, is led to the page
+    that holds the form.
+    """
     ours = as_slotwatch_error(error)
     if isinstance(ours, errors.Unavailable):
         _log.warning("a request could not be served", action="unavailable", reason=ours.message)
     if _is_for_a_person(request):
+        if isinstance(ours, MethodNotAllowed) and request.method in ("GET", "HEAD"):
+            return Response(None, status_code=303, headers={"Location": page_above(request)})
         return _problem_page(request, ours)
     return Response(
         msgspec.json.encode(problem(ours)),
@@ -228,7 +234,7 @@ def _is_for_a_person(request: Request[Any, Any, Any]) -> bool:
 
 def _problem_page(request: Request[Any, Any, Any], error: errors.SlotwatchError) -> Response[str]:
     is_absent = isinstance(error, errors.NotFound)
-    here = request.scope["path"]
+    start, back = ("/", "To the start"), way_back(request)
     return page(
         "problem.html",
         status=status_of(type(error)),
@@ -236,7 +242,7 @@ def _problem_page(request: Request[Any, Any, Any], error: errors.SlotwatchError)
         title="There is nothing here" if is_absent else error.code.replace("_", " ").capitalize(),
         detail=error.message,
         incident=error.details.get("incident"),
-        ways_on=[("/", "To the start")] if is_absent else [(here, "Try again"), ("/", "To the start")],
+        ways_on=[start] if is_absent or back == "/" else [(back, "Try again"), start],
         visitor=None,
         csrf="",
         ways=(),
@@ -255,18 +261,8 @@ def _headers(request: Request[Any, Any, Any], error: errors.SlotwatchError) -> d
     if isinstance(error, PasswordWanted):
         headers["WWW-Authenticate"] = 'Basic realm="slotwatch"'  # SNS asks for a realm
     if isinstance(error, MethodNotAllowed):
-        headers["Allow"] = ", ".join(_methods_at(request))
+        headers["Allow"] = ", ".join(sorted(methods_at(request, request.scope["path"].rstrip("/") or "/")))
     return headers
-
-
-def _methods_at(request: Request[Any, Any, Any]) -> list[str]:
-    path = request.scope["path"].rstrip("/") or "/"
-    fitting = (
-        route
-        for route in request.app.routes
-        if re.fullmatch(re.sub(r"\\\{[^/]+\\\}", "[^/]+", re.escape(route.path_format)), path)
-    )
-    return sorted({method for route in fitting for method in getattr(route, "methods", ())})
 
 
 def _internal(error: Exception) -> Internal:

@@ -20,6 +20,7 @@ from slotwatch.storage.sessions import SignedIn, find_session
 from slotwatch.usecases.desk import Desk
 from slotwatch.usecases.vendor_bookings import Staff
 from slotwatch.web.problems import ForbiddenRole, ForeignForm
+from slotwatch.web.ways_back import way_back
 
 __all__ = [
     "SESSION_COOKIE",
@@ -177,9 +178,7 @@ def safe_next(text: str | None, otherwise: str) -> str:
 
 
 def _ask_to_sign_in(request: PageRequest) -> Response[Any]:
-    query = request.scope["query_string"].decode("latin-1")
-    here = request.scope["path"] + (f"?{query}" if query else "")
-    target = "/sign-in" if request.method not in _SAFE_METHODS else f"/sign-in?next={quote(here, safe='/')}"
+    target = f"/sign-in?next={quote(way_back(request), safe='/')}"
     if request.headers.get("hx-request") == "true":  # a part of a page: the whole page must go
         return Response(None, status_code=401, headers={"HX-Redirect": target})
     return go(target)

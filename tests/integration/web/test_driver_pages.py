@@ -1,5 +1,6 @@
 """The driver's pages: what they say in each state, that forms do what they say once, and that nothing leaks."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -173,7 +174,8 @@ async def test_paying_and_cancelling_show_the_money_first_and_happen_once(
     assert mira.path == path and len(await paying_crew.ledger(booking)) == 1
     assert "€12.50 of €12.50 comes back to you (100 %)" in await mira.open(f"{path}/cancel")
     paying_crew.clock.advance(3 * HOUR)  # now less comes back than the page says
-    assert "The time for this refund has just run out" in await mira.send(f"{path}/cancel")
+    assert "The time for this refund has just run out" in await mira.send(f"{path}/cancel", reason="I am ill")
+    assert mira.seen is not None and 'value="I am ill"' in mira.seen.text
     assert "€9.37 of €12.50 comes back to you (75 %)" in await mira.open(f"{path}/cancel")
     form = mira.seen
     assert "€9.37 of €12.50 goes back to you" in await mira.send(f"{path}/cancel", reason="ill")
@@ -221,6 +223,23 @@ async def test_a_no_show_is_explained_and_disputed_once(mira: Guest, town: Town,
     mira.seen = form
     await mira.send(f"{path}/dispute", statement="again")
     assert await crew.value("SELECT statement FROM dispute") == "<b>I was there</b>"
+
+
+async def test_a_statement_in_lines_counts_as_the_browser_counts_it_and_one_too_long_is_kept(
+    mira: Guest, town: Town, crew: Crew
+) -> None:
+    await crew.never_silent()
+    booking = await crew.booked(town.driver, town.connectors[0], town.slot())
+    path = f"/bookings/{booking.ref}"
+    await crew.live_for(3 * HOUR)
+    fitting = "\r\n".join(["I stood there and nobody let me in, as so often."] * 81)  # 3,968 for a browser
+    await mira.open(path)
+    assert "in at most 4000 characters" in await mira.send(f"{path}/dispute", statement=f"{fitting}!" + 40 * "\r\n!")
+    assert mira.status == 422 and mira.seen is not None
+    kept = re.search(r"<textarea[^>]*>(.*?)</textarea>", mira.seen.text, re.DOTALL)
+    assert kept is not None and kept[1].startswith("I stood there") and kept[1].count("!") == 41
+    assert "Sent on" in await mira.send(f"{path}/dispute", statement=fitting)
+    assert await crew.value("SELECT statement FROM dispute") == fitting.replace("\r\n", "\n")
 
 
 async def test_another_drivers_booking_is_absent_on_every_page(otto: Guest, town: Town, crew: Crew) -> None:

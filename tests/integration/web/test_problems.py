@@ -9,12 +9,14 @@ import asyncpg
 import httpx
 import pytest
 
-from slotwatch.domain.errors import SlotwatchError
-from slotwatch.storage.database import Database
+from slotwatch.domain.errors import SlotwatchError, Unavailable
+from slotwatch.storage.database import Database, DatabaseSettings, connect
+from slotwatch.storage.embedded import EmbeddedPostgres
 from slotwatch.storage.migrate import SchemaMismatch
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.problems import as_slotwatch_error, problem, status_of
 from tests.integration.web.conftest import Api, bearer, client_of, make_app, running
+from tests.support.outage import lost
 
 ReadProblem = Callable[[httpx.Response], tuple[int, str]]
 Change = Callable[[dict[str, Any]], object]
@@ -257,6 +259,19 @@ async def test_without_the_database_everything_says_come_back(desk: Desk, proble
     await gone.close()
 
 
+async def test_a_database_that_lets_nobody_in_says_come_back_and_a_statement_with_the_same_code_is_a_fault(
+    api: Api, database: Database, problem_of: ReadProblem, server: EmbeddedPostgres, database_url: str
+) -> None:
+    async with lost(server, database_url):
+        assert problem_of(await api.get("/api/stations")) == (503, "unavailable")
+        with pytest.raises(Unavailable):
+            await connect(DatabaseSettings(), name="late", url=database_url)
+    assert (await api.get("/api/stations")).status_code == 200
+    with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
+        async with database.connection() as conn:
+            await conn.execute("CREATE SEQUENCE untouched; SELECT currval('untouched')")
+
+
 def rest(desk: Desk) -> tuple[Any, Any]:
     return desk.channels, desk.hint
 
@@ -268,6 +283,7 @@ def rest(desk: Desk) -> tuple[Any, Any]:
         (asyncpg.LockNotAvailableError("lock"), "unavailable"),
         (asyncpg.UndefinedTableError('relation "x"'), "schema_mismatch"),
         (asyncpg.DataError("out of range"), "internal"),
+        (asyncpg.ObjectNotInPrerequisiteStateError("currval"), "internal"),
         (ValueError("secret"), "internal"),
         (SlotwatchError("secret"), "internal"),
         (SchemaMismatch("as it is"), "schema_mismatch"),

@@ -43,6 +43,7 @@ async def test_a_removal_that_was_interrupted_between_two_cancels_goes_on(
         await conn.execute("SELECT FROM booking WHERE id = $1 FOR UPDATE", second.id)
         stuck = await owner.post(path, **cancel)  # the process might as well have died here
     assert stuck.status_code == 409 and "Not all could be cancelled just now." in stuck.text
+    assert 'value="We rebuild it."' in stuck.text, "what was typed stays"
     assert [await crew.state(one) for one in (first, second)] == [State.CANCELLED, State.CONFIRMED]
     page = await owner.get(path)
     assert "It is gone: nobody can book it any more" in page and "1 booking is still to come there." in page

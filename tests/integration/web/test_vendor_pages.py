@@ -161,7 +161,10 @@ async def test_staff_check_in_and_cancel_with_the_refund_shown_first(
     asked = words(await person.get(f"/vendor/bookings/{failing.ref}/cancel"))
     assert "€12.50 goes back to the driver: all that was paid." in asked
     assert "Say why" in (await person.post(f"/vendor/bookings/{failing.ref}/cancel", status=422, reason=" ")).text
-    await person.post(f"/vendor/bookings/{failing.ref}/cancel", reason="Charger is broken")
+    long = (await person.post(f"/vendor/bookings/{failing.ref}/cancel", status=422, reason="Bay < 1\r\n" * 99)).text
+    assert long.count("Bay &lt; 1\n") == 98, "what was typed stays"
+    assert (await person.post(f"/vendor/bookings/{failing.ref}/cancel", status=422, reason="\x00")).text
+    await person.post(f"/vendor/bookings/{failing.ref}/cancel", reason="Charger is broken" + 241 * "\r\n.")
     story = words(await person.get(f"/vendor/bookings/{failing.ref}"))
     assert "by the staff: Charger is broken" in story and "paid back to the driver" in story
     again = await person.post(f"/vendor/bookings/{failing.ref}/checkin", status=409)
@@ -257,10 +260,23 @@ async def test_large_pages_are_compressed_unless_they_repeat_what_was_typed(ente
     assert await encoding("/vendor?q=mira") is None
 
 
-async def test_own_dates_that_make_no_period_are_refused_in_words(enter: Enter) -> None:
+async def test_own_dates_that_make_no_period_are_refused_in_words(enter: Enter, town: Town) -> None:
     person = await enter()
-    for query in ("", "&from=2026-03-05", "&from=2026-03-02&to=2026-03-01", "&from=2020-01-01&to=2026-03-01"):
-        await person.get(f"/vendor/insights?period=custom{query}", status=422)
+    station = ref("ST", town.station)
+    for query, said in (
+        ("", "Say from which day on."),
+        ("&from=2026-03-05", "must not be after the last day, nor after today."),
+        ("&from=2026-03-02&to=2026-03-01", "must not be after the last day, nor after today."),
+        ("&from=2020-01-01&to=2026-03-01", "At most 100 days"),
+    ):
+        page = await person.get(f"/vendor/insights?period=custom&station={station}{query}", status=422)
+        field = re.search(
+            r'<input type="date" name="from"[^>]*aria-describedby="e-from"[^>]*></label><small[^>]*>([^<]*)', page
+        )
+        assert field is not None and said in field[1]
+        assert '<option value="custom" selected>' in page and f'<option value="{station}" selected>' in page
+    assert 'name="to" value="2026-03-01"' in page, "what was chosen stays"
+    assert "e-from" not in await person.get("/vendor/insights?period=custom&from=2026-03-01")
     await person.get("/vendor/insights/everything.csv", status=404)
 
 

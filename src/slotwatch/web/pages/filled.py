@@ -11,6 +11,7 @@ from babel.numbers import get_currency_precision
 
 from slotwatch.domain.money import Money
 from slotwatch.web.contract import field_error
+from slotwatch.web.pages.forms import typed_fields
 from slotwatch.web.problems import FieldError, FieldsRefused
 from slotwatch.web.visitors import PageRequest
 
@@ -47,10 +48,9 @@ class Filled:
 
 
 async def read_filled(request: PageRequest) -> Filled:
-    """What was typed, without blanks around it; of fields that come several times the last one counts."""
-    form = await request.form()
-    given = {name: value.strip()[:_LONGEST] for name, value in form.multi_items() if isinstance(value, str)}
-    return Filled({name: value for name, value in given.items() if name != "csrf"})
+    """What was typed, as `typed_fields` reads it."""
+    given = await typed_fields(request)
+    return Filled({name: value[:_LONGEST] for name, value in given.items() if name != "csrf"})
 
 
 def read_shape(given: Mapping[str, object], shape: type[_T]) -> _T:

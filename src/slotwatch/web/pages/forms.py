@@ -1,4 +1,4 @@
-"""Forms of the pages, read by their declared shapes."""
+"""Forms of the pages: what was typed, and forms read by their declared shapes."""
 
 from typing import TypeVar
 
@@ -7,7 +7,7 @@ import msgspec
 from slotwatch.domain.errors import InvalidInput
 from slotwatch.web.visitors import PageRequest
 
-__all__ = ["Position", "read_form"]
+__all__ = ["Position", "read_form", "typed_fields"]
 
 _Form = TypeVar("_Form")
 
@@ -31,15 +31,25 @@ class Position(msgspec.Struct):
         return _number(self.accuracy, 1e7)
 
 
+async def typed_fields(request: PageRequest) -> dict[str, str]:
+    """The text of each field, without blanks around it; of a field that comes several times the last one counts.
+
+    A line break is one letter, as `maxlength` counts it: browsers send it as two. Raises InvalidInput for what no
+    browser lets anybody type.
+    """
+    form = await request.form()
+    given = {name: value.replace("\r\n", "\n").strip() for name, value in form.multi_items() if isinstance(value, str)}
+    if any("\x00" in value for value in given.values()):
+        raise InvalidInput
+    return given
+
+
 async def read_form(request: PageRequest, shape: type[_Form]) -> _Form:
     """The fields of a form as that shape, without spaces around; what is empty counts as not given.
 
     Raises InvalidInput: only a form that we did not make can be wrong in its shape.
     """
-    form = await request.form()
-    given = {name: value.strip() for name, value in form.items() if isinstance(value, str) and value.strip()}
-    if any("\x00" in value for value in given.values()):
-        raise InvalidInput
+    given = {name: value for name, value in (await typed_fields(request)).items() if value}
     try:
         return msgspec.convert(given, shape, strict=False)
     except msgspec.ValidationError as error:

@@ -42,7 +42,7 @@
     const trouble = document.getElementById("trouble");
     try {
       const answer = await fetch(part().dataset.renew, { cache: "no-store", headers: { "HX-Request": "true" } });
-      if (answer.status === 401) return location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
+      if (answer.status === 401) return location.assign(`/sign-in?next=${encodeURIComponent(part().dataset.renew.replace(/\/now$/, ""))}`);
       if (answer.status === 404) return location.reload();
       if (!answer.ok) throw new Error(String(answer.status));
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("now");

@@ -1,8 +1,15 @@
 // Draws the no-show rate by day from its own table, opens the tables for paper, and hides dates that are not asked for.
 "use strict";
 (() => {
-  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const period = document.querySelector("select[name=period]");
+  const own = () => { for (const field of document.querySelectorAll(".own")) { field.hidden = period.value !== "custom"; field.querySelector("input").disabled = field.hidden; } };
+  period.addEventListener("change", () => { own(); if (period.value !== "custom") period.form.requestSubmit(); });
+  own();
+
   const place = document.getElementById("days");
+  if (!place) return; // own dates that make no period: there is the form alone
+
+  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const table = place.parentElement.querySelector(".twin table");
   const number = (text) => (text === "-" ? null : Number(text));
   const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent));
@@ -36,9 +43,4 @@
   const print = document.getElementById("print");
   print.hidden = false;
   print.addEventListener("click", () => window.print());
-
-  const period = document.querySelector("select[name=period]");
-  const own = () => { for (const label of document.querySelectorAll(".own")) { label.hidden = period.value !== "custom"; label.querySelector("input").disabled = label.hidden; } };
-  period.addEventListener("change", () => { own(); if (period.value !== "custom") period.form.requestSubmit(); });
-  own();
 })();

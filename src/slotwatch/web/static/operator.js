@@ -15,4 +15,6 @@ function silent() {
 
 document.body.addEventListener("htmx:error", silent);
 document.body.addEventListener("htmx:response:error", silent);
-document.body.addEventListener("htmx:after:swap", () => { banner.hidden = true; });
+document.body.addEventListener("htmx:after:swap", (event) => { // comes after a refusal, too, though nothing is swapped then
+  if (event.detail.ctx.response.status < 400) banner.hidden = true;
+});

@@ -101,16 +101,19 @@ async def show_booking(request: PageRequest, booking_id: FromPath[str]) -> Respo
 @get("/bookings/{booking_id:str}/now", include_in_schema=False)
 async def show_booking_now(request: PageRequest, booking_id: FromPath[str]) -> Response[Any]:
     """GET /bookings/BK-…/now: the part that changes, for the script that renews it."""
-    return show(request, "driver/booking_now.html", **await _story(request, booking_id))
+    return show(request, "driver/booking_now.html", statement="", **await _story(request, booking_id))
 
 
-async def booking_page(request: PageRequest, booking_ref: str, error: SlotwatchError | None = None) -> Response[Any]:
-    """The whole page; with the refusal of what was just asked for."""
+async def booking_page(
+    request: PageRequest, booking_ref: str, error: SlotwatchError | None = None, *, statement: str = ""
+) -> Response[Any]:
+    """The whole page; with the refusal of what was just asked for, and the `statement` of a refused dispute."""
     return show(
         request,
         "driver/booking.html",
         status=200 if error is None else status_of(type(error)),
         error=None if error is None else error.message,
+        statement=statement,
         **await _story(request, booking_ref),
     )
 

@@ -112,7 +112,7 @@ async def open_dispute(request: PageRequest, booking_id: FromPath[str]) -> Respo
     except AlreadyDisputed:
         return go(f"/bookings/{booking_id}#dispute")
     except SlotwatchError as error:
-        return await booking_page(request, booking_id, error)
+        return await booking_page(request, booking_id, error, statement=form.statement)
     return go(f"/bookings/{booking_id}#dispute")
 
 

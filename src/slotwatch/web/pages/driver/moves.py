@@ -70,7 +70,9 @@ class CancelForm(msgspec.Struct):
 
 @get("/stations/{station_id:str}/book", include_in_schema=False)
 async def show_slot(request: PageRequest, station_id: FromPath[str]) -> Response[Any]:
-    """GET /stations/ST-…/book: the chosen slot with its price and its terms."""
+    """GET /stations/ST-…/book: the chosen slot with its price and its terms; without one, where slots are chosen."""
+    if not request.query_params:
+        return go(f"/stations/{station_id}")
     query = read_query(request, SlotQuery)
     return await _slot_page(request, station_id, query)
 
@@ -165,7 +167,7 @@ async def cancel_booking(request: PageRequest, booking_id: FromPath[str]) -> Res
         view, _ = await own_view(request, booking_id)
         if view.booking.state is State.CANCELLED:
             return go(f"/bookings/{booking_id}")
-        return await _cancel_page(request, booking_id, error)
+        return await _cancel_page(request, booking_id, error, reason=form.reason or "")
     return go(f"/bookings/{booking_id}")
 
 
@@ -277,7 +279,9 @@ async def _own_booking_of(desk: Desk, visitor: Visitor, connector_id: int, slot:
     return None
 
 
-async def _cancel_page(request: PageRequest, booking_ref: str, error: SlotwatchError | None = None) -> Response[Any]:
+async def _cancel_page(
+    request: PageRequest, booking_ref: str, error: SlotwatchError | None = None, *, reason: str = ""
+) -> Response[Any]:
     view, place = await own_view(request, booking_ref)
     booking, times = view.booking, StationTimes(view.zone)
     if (booking.state, Cause.CANCELLED) not in TRANSITIONS:
@@ -295,6 +299,7 @@ async def _cancel_page(request: PageRequest, booking_ref: str, error: SlotwatchE
         refund=refund.amount,
         refund_words=money_words(refund),
         amount=money_words(booking.amount),
+        reason=reason,
         percent=booking.terms.refund_percent(booking.timeline.starts_at - view.now),
         terms=terms_words(booking.terms, times, Slot(booking.timeline.starts_at, booking.timeline.ends_at)),
     )

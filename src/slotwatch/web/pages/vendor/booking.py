@@ -19,6 +19,7 @@ from slotwatch.storage.evidence import Records, records_of
 from slotwatch.storage.statements import Statement
 from slotwatch.usecases.desk import Desk
 from slotwatch.usecases.vendor_bookings import cancel_for_vendor, check_in_by_staff, own_booking
+from slotwatch.web.pages.filled import read_filled
 from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.vendor.board_view import zone_words
 from slotwatch.web.pages.vendor.story import amount, check_ins, instant, ledger_lines, moves_of, told_of
@@ -74,13 +75,13 @@ async def cancel(request: PageRequest, booking_id: FromPath[str]) -> Response[An
     """POST /vendor/bookings/…/cancel."""
     visitor: Visitor = request.scope["user"]
     number = parse_booking_ref(booking_id)
-    form = await request.form()
+    reason = (await read_filled(request))["reason"]
     try:
-        await cancel_for_vendor(request.app.state.desk, visitor.staff, number, str(form.get("reason", "")))
-    except (InvalidInput, Conflict) as error:
-        is_input = isinstance(error, InvalidInput)
-        status = 422 if is_input else 409
-        return await _page(request, number, refused=error.message, cancelling=is_input, status=status)
+        await cancel_for_vendor(request.app.state.desk, visitor.staff, number, reason)
+    except InvalidInput as error:
+        return await _page(request, number, refused=error.message, cancelling=True, reason=reason, status=422)
+    except Conflict as error:
+        return await _page(request, number, refused=error.message, status=409)
     return go(f"/vendor/bookings/{booking_id}")
 
 
@@ -100,6 +101,7 @@ async def _page(
     *,
     refused: str | None = None,
     cancelling: bool = False,
+    reason: str = "",
     open_contact: bool = False,
     status: int = 200,
 ) -> Response[Any]:
@@ -126,6 +128,7 @@ async def _page(
         records=story.records,
         refused=refused,
         cancelling=cancelling and _may_cancel(booking),
+        reason=reason,
         may_cancel=_may_cancel(booking),
         may_check_in=booking.state in (State.CONFIRMED, State.GRACE) and booking.timeline.check_in_opens_at <= view.now,
         most_letters=_MOST_LETTERS,

@@ -14,7 +14,7 @@ from litestar.params import FromPath
 from slotwatch.analytics.periods import PeriodName, calendar_zone, period_of
 from slotwatch.analytics.report import TABLES, Report, as_csv, read_report, table_of
 from slotwatch.analytics.scope import Period, Scope
-from slotwatch.domain.errors import NotFound
+from slotwatch.domain.errors import InvalidInput, NotFound
 from slotwatch.domain.ids import parse_ref, ref
 from slotwatch.storage.statements import Statement
 from slotwatch.usecases.desk import Desk
@@ -24,6 +24,7 @@ from slotwatch.web.pages.shell import show
 from slotwatch.web.pages.station_times import StationTimes
 from slotwatch.web.pages.vendor import charts
 from slotwatch.web.pages.vendor.number_words import compared, hours, interval, minutes, percent, sums
+from slotwatch.web.problems import status_of
 from slotwatch.web.visitors import PageRequest, Visitor
 
 __all__ = ["INSIGHTS_PAGES"]
@@ -66,17 +67,17 @@ class _Read:
 async def show_insights(request: PageRequest) -> Response[Any]:
     """GET /vendor/insights."""
     query = read_query(request, InsightsQuery)
-    read = await _read(request, query)
+    try:
+        read = await _read(request, query)
+    except InvalidInput as error:
+        return await _form_again(request, query, error)
     now, before = read.report.insights.current, read.report.insights.previous
     answer = show(
         request,
         "vendor_insights.html",
-        query=query,
+        **_choices(query, read.stations),
         report=read.report,
         zone=read.zone,
-        stations=read.stations,
-        station_ref=ref,
-        periods=_PERIODS,
         words=_period_words(read.report.scope.period, read.zone),
         words_before=_period_words(read.report.scope.previous.period, read.zone),
         figures=compared(now, before, read.report.insights.relet_after_no_show),
@@ -113,6 +114,31 @@ async def send_table(request: PageRequest, name: FromPath[str]) -> Response[byte
     headers = {"Content-Disposition": f'attachment; filename="slotwatch-{table}-{days}.csv"'}
     text = as_csv(table_of(read.report, table))
     return Response(text.encode(), media_type="text/csv", headers=headers)
+
+
+async def _form_again(request: PageRequest, query: InsightsQuery, error: InvalidInput) -> Response[str]:
+    """The form alone, with a word at the dates, which make no period."""
+    desk: Desk = request.app.state.desk
+    visitor: Visitor = request.scope["user"]
+    async with desk.database.connection() as conn:
+        stations = await _STATIONS.fetch(conn, vendor_id=visitor.vendor_id)
+    return show(
+        request,
+        "vendor_insights.html",
+        status=status_of(type(error)),
+        **_choices(query, stations, refusal=error.message),
+        report=None,
+    )
+
+
+def _choices(query: InsightsQuery, stations: list[Any], *, refusal: str = "") -> dict[str, Any]:
+    """What the form offers, what is chosen, and what is wrong with the dates."""
+    return {
+        "query": query,
+        "stations": [(ref("ST", one["id"]), one["name"]) for one in stations],
+        "periods": _PERIODS,
+        "refusal": refusal,
+    }
 
 
 async def _read(request: PageRequest, query: InsightsQuery) -> _Read:

@@ -113,11 +113,12 @@ async def remove_station(request: PageRequest, station_id: FromPath[str]) -> Res
     try:
         left = await remove(desk_of(request), visitor.staff, where, cancel_because=because)
     except InvalidInput as error:
-        return await _removal_page(request, where, error.message, status=422)
+        return await _removal_page(request, where, error.message, reason=filled["reason"], status=422)
     except NotFound:  # gone already, which the page says, or another's
         return await _removal_page(request, where)
     if because is not None and left.bookings:
-        return await _removal_page(request, where, "Not all could be cancelled just now. Try again.", status=409)
+        late = "Not all could be cancelled just now. Try again."
+        return await _removal_page(request, where, late, reason=filled["reason"], status=409)
     if where.connector_id is None:
         return go("/vendor/stations?done=removed")
     return go(f"/vendor/stations/{station_id}?done=connector-removed")
@@ -163,7 +164,7 @@ def _to_remove(station_id: str, connector: str | None) -> Removal:
 
 
 async def _removal_page(
-    request: PageRequest, where: Removal, error: str | None = None, *, status: int = 200
+    request: PageRequest, where: Removal, error: str | None = None, *, reason: str = "", status: int = 200
 ) -> Response[str]:
     visitor: Visitor = request.user
     label, is_gone = await name_of(desk_of(request), visitor.vendor_id, where)
@@ -181,6 +182,7 @@ async def _removal_page(
         to_come=to_come,
         refunds=" and ".join(amount_words(money, language("en")) for money in to_come.refunds),
         error=error,
+        reason=reason,
     )
 
 
