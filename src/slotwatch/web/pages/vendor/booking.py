@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from slotwatch.domain.booking import Booking
-from slotwatch.domain.errors import Conflict, InvalidInput, NotFound, SlotwatchError
+from slotwatch.domain.errors import Conflict, InvalidInput, NotCancellable, NotFound, SlotwatchError
 from slotwatch.domain.ids import parse_booking_ref
 from slotwatch.domain.lifecycle import EndReason, State
 from slotwatch.domain.masked import masked
@@ -84,6 +84,9 @@ async def cancel(request: PageRequest, booking_id: FromPath[str]) -> Response[An
     form = await request.form()
     try:
         await cancel_for_vendor(request.app.state.desk, visitor.staff, number, str(form.get("reason", "")))
+    except NotCancellable as error:
+        if not await _is_cancelled_by_staff(request.app.state.desk, visitor, number):
+            return await _page(request, number, refused=error.message, status=409)
     except (InvalidInput, Conflict) as error:
         is_input = isinstance(error, InvalidInput)
         status = 422 if is_input else 409
@@ -114,6 +117,8 @@ async def _page(
     story = await _read(request.app.state.desk, visitor, booking_id)
     view, zone = story.view, story.view.zone
     booking = view.booking
+    opens_at = booking.timeline.check_in_opens_at
+    can_check_in = booking.state in (State.CONFIRMED, State.GRACE)
     return show(
         request,
         "vendor_booking.html",
@@ -134,7 +139,8 @@ async def _page(
         refused=refused,
         cancelling=cancelling and _may_cancel(booking),
         may_cancel=_may_cancel(booking),
-        may_check_in=booking.state in (State.CONFIRMED, State.GRACE) and booking.timeline.check_in_opens_at <= view.now,
+        may_check_in=can_check_in and opens_at <= view.now,
+        opens_at=opens_at if can_check_in and opens_at > view.now else None,  # all that changes by time alone
         most_letters=_MOST_LETTERS,
     )
 
@@ -152,6 +158,12 @@ async def _read(desk: Desk, visitor: Visitor, booking_id: int) -> _Story:
             await records_of(conn, booking_id, timeline.check_in_opens_at, timeline.ends_at),
             await _RECEIPTS.fetch(conn, id=booking_id),
         )
+
+
+async def _is_cancelled_by_staff(desk: Desk, visitor: Visitor, booking_id: int) -> bool:
+    """Whether it is as they wanted it: they tapped twice, or two of them did."""
+    async with desk.database.connection() as conn:
+        return (await own_booking(conn, visitor.staff, booking_id)).end_reason is EndReason.BY_VENDOR
 
 
 def _may_cancel(booking: Booking) -> bool:
