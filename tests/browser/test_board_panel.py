@@ -1,85 +1,27 @@
 """The booking beside the vendor's board in a real browser, when something goes wrong: it stays, and says so."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Page, expect
 
 from slotwatch.domain.booking import Booking
 from slotwatch.domain.lifecycle import State
 from slotwatch.processes.http import Listener
 from slotwatch.storage.embedded import EmbeddedPostgres
-from tests.conftest import NOON, Town
-from tests.integration.web.conftest import make_app
-from tests.support.browser import browsing, carry, served
+from tests.conftest import Town
+from tests.support.browser import held
 from tests.support.crew import Crew
 from tests.support.outage import lost
-from tests.support.signed_in import make_staff, staff_cookie
 
 pytestmark = pytest.mark.browser
 
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def site(crew: Crew) -> AsyncIterator[Listener]:
-    async with served(make_app(crew.desk)) as site:
-        yield site
-
-
-@pytest.fixture
-async def in_grace(crew: Crew, town: Town) -> Booking:
-    await crew.never_silent()
-    slot = town.slot()
-    booking = await crew.booked(town.driver, town.connectors[0], slot)
-    await crew.live_until(slot.starts_at)
-    return booking
-
-
-@pytest.fixture
-async def board(browser: Browser, site: Listener, crew: Crew, town: Town, in_grace: Booking) -> Page:
-    """The owner's board with that booking beside it."""
-    staff = await make_staff(crew.desk.database, town.vendor, now=NOON)
-    context = await browser.new_context(viewport={"width": 1280, "height": 900})
-    await carry(context, await staff_cookie(crew.desk.database, staff, now=crew.clock.read()), site.url)
-    page = await context.new_page()
-    await page.goto(f"{site.url}/vendor")
-    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
-    await page.locator(f"#{in_grace.ref}").click()
-    await expect(page.locator("#panel .story")).to_have_attribute("data-booking", in_grace.ref)
-    return page
-
-
 async def tap(board: Page) -> None:
     """What the staff do."""
     await board.locator("#panel").get_by_role("button", name="Check in").click()
-
-
-@asynccontextmanager
-async def held(board: Page, path: str) -> AsyncIterator[asyncio.Event]:
-    """Requests for that path wait until this ends, and have been answered and drawn after it; set once there is one."""
-    on_the_way, let_go = asyncio.Event(), asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        on_the_way.set()
-        await let_go.wait()
-        await route.continue_()
-
-    await board.route(path, hold)
-    async with board.expect_event("requestfinished", lambda request: request.url.endswith(path.removeprefix("**"))):
-        yield on_the_way
-        let_go.set()
-    await board.unroute(path)
-    await board.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 async def test_what_is_closed_stays_closed_though_its_story_was_on_the_way(
@@ -145,7 +87,7 @@ async def test_without_a_network_the_page_stays_where_it_is(board: Page, in_grac
     await expect(board.locator("#panel .banner.bad")).to_contain_text("No answer from slotwatch")
     await expect(board.locator("#panel .story")).to_be_visible()
     assert board.url == f"{site.url}/vendor"
-    await board.locator("[data-close]").click()
+    await board.get_by_role("button", name="Close").click()
     await board.locator(f"#row-{in_grace.ref} a").click()
     again = board.locator("#panel").get_by_role("link", name="Try again")
     await expect(again).to_be_visible()

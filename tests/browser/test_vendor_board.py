@@ -95,11 +95,19 @@ async def test_every_page_of_a_vendor_can_be_read_by_everybody(site: Site, subte
             ):
                 with subtests.test(path, scheme=scheme, size=size):
                     await look_at(page, site.url(path))
+            await page.goto(site.url("/vendor"))
+            for link, words in ((f"#row-{site.in_grace.ref} a", "What happened"), ("#panel a >> text=Cancel", "Why?")):
+                with subtests.test("beside the board", words=words, scheme=scheme, size=size):
+                    await page.locator(link).click()
+                    await page.locator("#panel").get_by_text(words).wait_for()
+                    await look_at(page)
 
 
-async def look_at(page: Page, url: str) -> None:
+async def look_at(page: Page, url: str | None = None) -> None:
+    """At that page, or at the one that is open."""
     complaints = listen_to(page)
-    await page.goto(url)
+    if url is not None:
+        await page.goto(url)
     results = await Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
     assert complaints == []
@@ -140,6 +148,21 @@ async def test_the_board_renews_itself_for_its_vendor_alone_and_leaves_everythin
         assert await ours.evaluate("window.shifts") == [], "nothing jumps"
         assert await theirs.locator("#main").inner_text() == before_there
         assert complaints == []
+
+
+async def test_earlier_and_later_go_with_the_time_of_a_board_on_a_wall(site: Site) -> None:
+    async with browsing() as browser:
+        page = await (await site.sign_in(browser, site.town.vendor)).new_page()
+        await page.goto(site.url("/vendor"))
+        await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+        later = page.get_by_role("button", name="Later")
+        before = await later.get_attribute("href")
+        site.crew.clock.advance(9 * HOUR)
+        await site.crew.booked(site.town.driver, site.town.connectors[3], site.town.slot(starts_in=12 * HOUR))
+        await expect(later).not_to_have_attribute("href", str(before))
+        since = int(await page.locator("#timeline").get_attribute("data-since") or "")
+        await later.click()
+        assert int(await page.locator("#timeline").get_attribute("data-since") or "") == since + 6 * 3600 * 1000
 
 
 async def test_a_station_that_goes_while_it_is_looked_at_and_the_end_of_the_session(

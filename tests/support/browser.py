@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from litestar import Litestar
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
 
 from slotwatch.processes.http import HttpServer, Listener, listen
 from tests.tidy.tree import ROOT
 
-__all__ = ["LOOKS", "browsing", "carry", "chromium", "listen_to", "served", "sticking_out"]
+__all__ = ["LOOKS", "browsing", "carry", "chromium", "drawn", "held", "listen_to", "served", "sticking_out"]
 
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -81,3 +81,26 @@ async def sticking_out(page: Page) -> int:
 async def carry(context: BrowserContext, cookies: dict[str, str], url: str) -> None:
     """Sign the browser in."""
     await context.add_cookies([{"name": name, "value": value, "url": url} for name, value in cookies.items()])
+
+
+@asynccontextmanager
+async def held(page: Page, path: str) -> AsyncIterator[asyncio.Event]:
+    """Requests for that path wait until this ends, and have been answered and drawn after it; set once there is one."""
+    on_the_way, let_go = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        on_the_way.set()
+        await let_go.wait()
+        await route.continue_()
+
+    await page.route(path, hold)
+    async with page.expect_event("requestfinished", lambda request: request.url.endswith(path.removeprefix("**"))):
+        yield on_the_way
+        let_go.set()
+    await page.unroute(path)
+    await drawn(page)
+
+
+async def drawn(page: Page) -> None:
+    """Wait until what the page has begun to show is to be seen."""
+    await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -12,7 +12,7 @@ __all__ = ["Event", "Events", "parse_event"]
 
 @dataclass(frozen=True)
 class Event:
-    """One event; comments have the name `:`."""
+    """One event."""
 
     name: str
     id: str | None = None
@@ -21,8 +21,6 @@ class Event:
 
 def parse_event(block: str) -> Event:
     """One block between blank lines."""
-    if block.startswith(":"):
-        return Event(":")
     fields = dict(line.split(": ", 1) for line in block.splitlines())
     return Event(fields["event"], fields.get("id"), msgspec.json.decode(fields["data"]))
 

@@ -36,10 +36,12 @@ _LOOKS_A_HEARTBEAT = 37  # 15 s
 _LOOKS_A_CHECK = 5  # 2 s: how long a stream may outlive its session
 _MOST_VIEWERS = 5000
 _MOST_OF_VENDOR = 2000  # so that one vendor leaves room for the others
-_MOST_OF_SESSION = 50  # tabs of one browser
+# A browser opens six at most over HTTP/1.1, of the boards that are looked at; the others are those that a network
+# forgot and that have not been noticed yet, and browsers behind a proxy that speaks HTTP/2.
+_MOST_OF_SESSION = 50
 _MOST_OF_TOKEN = 1000  # a program that passes the stream on to many screens
 
-_HEARTBEAT = b": still here\n\n"
+_HEARTBEAT = b"event: here\ndata: {}\n\n"  # an event, as scripts are not shown comments
 _TROUBLE = b"event: trouble\ndata: {}\n\n"
 _ENDED = b"event: ended\ndata: {}\n\n"
 

@@ -17,7 +17,7 @@ from slotwatch.storage.sessions import end_session, token_hash
 from slotwatch.usecases.book import book
 from slotwatch.usecases.desk import Desk
 from slotwatch.web.auth import Authenticator
-from slotwatch.web.live import LiveFeed, Pass, Viewer
+from slotwatch.web.live import LOOK_EVERY, LiveFeed, Pass, Viewer
 from slotwatch.web.settings import WebSettings
 from slotwatch.web.visitors import SESSION_COOKIE
 from tests.conftest import Town
@@ -98,6 +98,15 @@ async def test_every_kind_of_change_is_told(feed: LiveFeed, crew: Crew, desk: De
         await feed.run_once()
         told = await seen.next("changed")
         assert (told.data["bookingIds"], told.data["stationIds"]) == ([], [ref("ST", town.station)])
+    for sql in (
+        "INSERT INTO alert (vendor_id, kind, subject, detail, raised_at)"
+        f" VALUES ({town.vendor}, 'no_shows', 'ST-1', '{{}}', 'now')",
+        "UPDATE alert SET resolved_at = 'now'",
+    ):
+        await crew.execute(sql)
+        await feed.run_once()
+        told = await seen.next("changed")
+        assert (told.data["bookingIds"], told.data["stationIds"]) == ([], [])
 
 
 async def test_a_change_that_commits_late_is_told_though_later_ones_were_told_before(
@@ -158,6 +167,15 @@ async def test_who_was_away_too_long_or_saw_another_server_looks_at_everything(
     back = events_of(await feed.join(Pass(town.vendor), mark))
     assert (await back.next()).name == "ready"
     assert (await back.next()).name == "reload"
+
+
+async def test_who_is_told_nothing_for_15_seconds_hears_that_the_stream_is_there(feed: LiveFeed, town: Town) -> None:
+    seen = events_of(await feed.join(Pass(town.vendor), None))
+    await seen.next("ready")
+    for _ in range(timedelta(seconds=15) // LOOK_EVERY):
+        await feed.run_once()
+    told = await seen.next()
+    assert (told.name, told.data) == ("here", {}), "scripts never see a comment"
 
 
 async def test_a_slow_viewer_gets_what_it_missed_as_one(feed: LiveFeed, desk: Desk, crew: Crew, town: Town) -> None:

@@ -167,6 +167,8 @@ async def test_staff_check_in_and_cancel_with_the_refund_shown_first(
     await person.post(f"/vendor/bookings/{failing.ref}/cancel", reason="Charger is broken" + 241 * "\r\n.")
     story = words(await person.get(f"/vendor/bookings/{failing.ref}"))
     assert "by the staff: Charger is broken" in story and "paid back to the driver" in story
+    again = await person.post(f"/vendor/bookings/{failing.ref}/cancel", reason="Charger is broken")
+    assert again.headers["location"] == f"/vendor/bookings/{failing.ref}", "who taps twice wanted it once"
     again = await person.post(f"/vendor/bookings/{failing.ref}/checkin", status=409)
     assert 'role="alert"' in again.text
     person.csrf = "made up"
@@ -188,6 +190,8 @@ async def test_a_story_says_of_each_attempt_whether_it_was_refused_and_shows_no_
     assert "check-in refused in the app: Check-in is not open yet." in early
     assert "check-in refused by QR code: " in wrong
     assert "cancelled was cancelled by the driver" in words(page) and "cancelled_by_driver" not in page
+    refused = await person.post(f"/vendor/bookings/{booking.ref}/cancel", status=409, reason="Charger is broken")
+    assert "cannot be cancelled" in words(refused.text), "it was not the staff who cancelled it"
 
 
 async def test_a_story_has_notices_tries_and_reports(enter: Enter, crew: Crew, town: Town, clock: MovableClock) -> None:

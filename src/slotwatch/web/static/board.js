@@ -7,20 +7,34 @@
   const MOST_PARTS = 40; // stations; if more have changed, the whole timeline is fetched
   const POLL_EVERY = 10000;
   const PATIENCE = 4000; // how long the stream may be away before we look by ourselves
+  const SILENCE = 35000; // a stream that says nothing for so long is dead: the server says something every 15 s
+  const DEADLINE = 15000; // of an answer
+  const REST_AFTER = 10000; // how long a hidden tab keeps its stream: a browser has six connections for all of its tabs
+  const CLOSE = '<button type="button" class="close small outline secondary" data-close>Close</button>';
 
   const $ = (id) => document.getElementById(id);
   const panel = $("panel");
   let ahead = 0; // how far the server's clock is ahead of ours, in ms
   let wanted = new Set();
   let renewedAt = 0, listedAt = 0, timer = 0, busy = false, poller = 0, lostSince = 0;
+  let stream = null, heardAt = 0, resting = 0;
   let opened = null, openedFrom = null, reading = null;
   let turn = 0; // of the panel: an answer that is not the last one asked for is not shown
-  let posting = false, renewLater = false; // of the booking that is opened
+  let asking = 0, renewLater = false; // how much of what somebody asked for is on the way; the story changed meanwhile
+  const posted = new Set(); // where forms were sent that have no answer yet
+  let leaving = false; // the history goes back, and is not there yet
 
   const follows = !new URLSearchParams(location.search).get("at");
   const hourOf = (ms) => Math.floor(ms / 1800000); // half hours: a close-up moves on by these
   const serverNow = () => Date.now() + ahead;
-  const stamp = () => new Date(serverNow()).toLocaleTimeString([], { hour12: false });
+  const time = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
+  const asOf = () => `What you see is as of ${time(Number($("seen").dataset.now))}.`;
+  const link = (href, textContent) => Object.assign(document.createElement("a"), { href, textContent });
+
+  const deadline = (abort = new AbortController()) => {
+    setTimeout(() => abort.abort(new DOMException("no answer", "TimeoutError")), DEADLINE);
+    return abort.signal;
+  };
 
   const say = (state, words) => {
     const live = $("live");
@@ -47,7 +61,15 @@
     const seen = $("seen").dataset;
     const x = `${(100 * (now - seen.since) / (seen.until - seen.since)).toFixed(3)}%`;
     for (const line of document.querySelectorAll(".time .now")) { line.setAttribute("x1", x); line.setAttribute("x2", x); }
-    if (follows && hourOf(now) !== hourOf(Number(seen.now))) want("everything"); // the window goes with the time
+    if (!stream) return; // nobody looks, or is signed in
+    const begins = $("timeline")?.dataset.since ?? seen.since; // the window goes with the time, and all of it at once
+    if (follows && (hourOf(now) !== hourOf(Number(seen.now)) || begins !== seen.since)) want("everything");
+    if (Date.now() - heardAt > SILENCE) { follow(); poll(); }
+    const story = panel.querySelector("[data-renew-at]");
+    if (story && now >= story.dataset.renewAt * 1000) {
+      story.dataset.renewAt = now / 1000 + 5; // the next try, if this one gets no answer
+      renewPanel();
+    }
   };
 
   // -- stations further down are drawn when they come near
@@ -96,19 +118,20 @@
     const before = wanted;
     wanted = new Set();
     try {
-      const answer = await fetch(`/vendor/board?${asked}`, { headers: { "HX-Request": "true" }, cache: "no-store", redirect: "manual" });
+      const answer = await fetch(`/vendor/board?${asked}`, { headers: { "HX-Request": "true" }, cache: "no-store", redirect: "manual", signal: deadline() });
       if (answer.status === 401 || answer.type === "opaqueredirect") return ended();
       if (!answer.ok) throw new Error(String(answer.status));
       await htmx.swap({ text: await answer.text(), target: document.body, sourceElement: document.body, swap: "none" });
       sync();
       watchLater();
       markOpened();
-      if ($("live").dataset.state === "trouble" && stream.readyState === EventSource.OPEN) alive();
-      if (poller) say("polling", `No live stream: looking every 10 seconds, last at ${stamp()}.`);
+      if ($("live").dataset.state === "trouble" && stream?.readyState === EventSource.OPEN) alive();
+      if (poller) say("polling", `No live stream: looking every 10 seconds, last at ${time(serverNow())}.`);
     } catch {
       for (const one of before) wanted.add(one);
       wanted.add("everything");
-      say("trouble", `No answer from slotwatch. What you see is as of ${new Date(Number($("seen").dataset.now)).toLocaleTimeString([], { hour12: false })}.`);
+      if (!stream) return;
+      say("trouble", `No answer from slotwatch. ${asOf()}`);
       if (!poller) setTimeout(want, 3000);
     } finally {
       busy = false;
@@ -131,19 +154,8 @@
   };
 
   const alive = () => {
-    lostSince = 0;
-    if (poller) { clearInterval(poller); poller = 0; }
+    stopPolling();
     say("live", "Live: changes show by themselves.");
-  };
-
-  const ended = () => {
-    stream?.close();
-    clearInterval(poller);
-    say("ended", "You are signed out. ");
-    const link = document.createElement("a");
-    link.href = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
-    link.textContent = "Sign in again.";
-    $("live").querySelector(".words").append(link);
   };
 
   const poll = () => {
@@ -153,20 +165,53 @@
     want("everything");
   };
 
-  let stream = null;
+  const stopPolling = () => {
+    lostSince = 0;
+    clearInterval(poller);
+    poller = 0;
+  };
+
   const follow = () => {
     stream?.close();
     stream = new EventSource(`/vendor/stream?since=${encodeURIComponent($("seen").value)}`);
-    stream.addEventListener("ready", alive);
-    stream.addEventListener("changed", changed);
-    stream.addEventListener("reload", changed);
-    stream.addEventListener("ended", ended);
-    stream.addEventListener("trouble", () => say("trouble", `No answer from the database. What you see is as of ${new Date(Number($("seen").dataset.now)).toLocaleTimeString([], { hour12: false })}.`));
+    heardAt = Date.now();
+    const on = (name, then) => stream.addEventListener(name, (event) => { heardAt = Date.now(); then(event); });
+    on("ready", alive);
+    on("here", () => {});
+    on("changed", changed);
+    on("reload", changed);
+    on("ended", ended);
+    on("trouble", () => say("trouble", `No answer from the database. ${asOf()}`));
     stream.addEventListener("error", () => {
       lostSince ||= Date.now();
       setTimeout(() => { if (lostSince && Date.now() - lostSince >= PATIENCE) poll(); }, PATIENCE);
     });
   };
+
+  const unfollow = () => {
+    stream?.close();
+    stream = null;
+    stopPolling();
+  };
+
+  const ended = () => {
+    unfollow();
+    turn++; // an answer from before would cover it
+    const signIn = () => link(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`, "Sign in again.");
+    say("ended", "");
+    $("live").querySelector(".words").replaceChildren("You are signed out. ", signIn());
+    if (opened) complain("You are signed out.", signIn()); // on a phone it covers the words above
+  };
+
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(resting);
+    if (document.hidden) resting = setTimeout(() => { unfollow(); say("resting", `Not followed while nobody looks. ${asOf()}`); }, REST_AFTER);
+    else if (!stream) {
+      follow();
+      want("everything");
+      if (opened) renewPanel();
+    }
+  });
 
   // -- a booking beside the board
 
@@ -176,12 +221,13 @@
   };
 
   // The story at that address, or in words why there is none.
-  const read = async (address, options = {}) => {
+  const read = async (address, options) => {
     reading?.abort();
-    reading = options.method ? null : new AbortController(); // what staff do is never taken back
+    const abort = new AbortController();
+    reading = options.method ? null : abort; // what staff do is never taken back
     const headers = { Accept: "text/html", "HX-Request": "true" };
     try {
-      const answer = await fetch(address, { ...options, signal: reading?.signal, headers, cache: "no-store" });
+      const answer = await fetch(address, { ...options, signal: deadline(abort), headers, cache: "no-store" });
       if (answer.status === 401) return ended();
       const body = new DOMParser().parseFromString(await answer.text(), "text/html");
       const story = body.querySelector(".story");
@@ -191,56 +237,77 @@
     }
   };
 
-  const show = async (address, options) => {
+  const shown = () => panel.querySelector(`.story[data-booking="${opened}"]`);
+
+  const show = async (address, { renews = false, ...options } = {}) => {
     const mine = ++turn;
     const found = await read(address, options);
     if (!found || mine !== turn) return;
-    const before = panel.querySelector(`.story[data-booking="${opened}"]`);
-    const renews = options === undefined && before !== null;
-    const banner = document.createElement("p");
-    if (found.trouble) {
-      banner.className = "banner bad trouble";
-      banner.setAttribute("role", "alert");
-      banner.textContent = `${found.trouble} `;
-      if (!before) banner.append(Object.assign(document.createElement("a"), { href: address, textContent: "Try again" }));
-    }
-    if (found.trouble && before) { // what was shown stays, and all that was typed
-      panel.querySelector(".trouble")?.remove();
-      before.before(banner);
-    } else {
-      if (renews) keepRefusal(before, found.story);
-      const fresh = `<button type="button" class="close small outline secondary" data-close>Close</button>${(found.story ?? banner).outerHTML}`;
-      await htmx.swap({ text: fresh, target: panel, sourceElement: panel, swap: renews ? "innerMorph" : "innerHTML" });
+    const before = shown();
+    if (found.trouble) complain(found.trouble, before ? "" : link(address, "Try again"));
+    else {
+      const morphs = renews && before;
+      if (morphs) keep(before, found.story);
+      await htmx.swap({ text: CLOSE + found.story.outerHTML, target: panel, sourceElement: panel, swap: morphs ? "innerMorph" : "innerHTML" });
       if (!opened) panel.replaceChildren();
       if (mine !== turn) return;
     }
     panel.hidden = false;
-    if (!renews) panel.focus();
+    if (!renews) (panel.querySelector("textarea") ?? panel).focus();
     markOpened();
     tick();
   };
 
-  // Why something was refused stands in its answer only: it stays until the booking moves or something else is done.
-  const keepRefusal = (before, story) => {
+  // Above the story, which stays with all that was typed, or in its place.
+  const complain = (words, way) => {
+    const banner = Object.assign(document.createElement("p"), { className: "banner bad trouble" });
+    banner.setAttribute("role", "alert");
+    banner.append(`${words} `, way);
+    panel.querySelector(".trouble")?.remove();
+    if (!shown()) panel.innerHTML = CLOSE;
+    panel.querySelector(".close").after(banner);
+    panel.hidden = false;
+  };
+
+  // What stands in one answer only stays when the story renews itself: a contact that was asked for, and why something
+  // was refused, until the booking moves or something else is done.
+  const keep = (before, story) => {
+    const contact = story.querySelectorAll("[data-contact]");
+    before.querySelectorAll("[data-contact]").forEach((one, n) => { if (one.dataset.contact) contact[n]?.replaceWith(one.cloneNode(true)); });
     const said = before.querySelector(".banner[role=alert]");
     const state = (one) => one.querySelector("h1 .state").textContent;
-    if (said && story && state(before) === state(story)) story.querySelector("h1").after(said.cloneNode(true));
+    if (said && state(before) === state(story)) story.querySelector("h1").after(said.cloneNode(true));
   };
 
   const renewPanel = () => {
-    if (posting) renewLater = true;
-    else if (!panel.querySelector("textarea, input[type=text]")) show(`/vendor/bookings/${opened}`);
+    if (asking) renewLater = true;
+    else if (!panel.querySelector("textarea, input[type=text]")) show(`/vendor/bookings/${opened}`, { renews: true });
+  };
+
+  // What somebody wants to see or to do: nothing that renews itself may come between.
+  const ask = async (address, options) => {
+    opened = address.split("/")[3];
+    remember();
+    asking++;
+    try {
+      await show(address, options);
+    } finally {
+      asking--;
+    }
+    if (asking) return;
+    if (renewLater && opened) renewPanel();
+    renewLater = false;
   };
 
   const post = async (form) => {
-    posting = true;
+    const address = form.getAttribute("action");
+    if (posted.has(address)) return; // a double tap
+    posted.add(address);
     try {
-      await show(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      await ask(address, { method: "POST", body: new URLSearchParams(new FormData(form)) });
     } finally {
-      posting = false;
+      posted.delete(address);
     }
-    if (renewLater && opened) renewPanel();
-    renewLater = false;
   };
 
   const close = () => {
@@ -253,15 +320,39 @@
     from?.focus();
   };
 
+  // -- the history: Back closes the booking, and one that was closed leaves nothing to go back to
+
+  const remember = () => {
+    if (leaving) return; // it is remembered when we are there
+    history.scrollRestoration = "manual"; // to close a booking moves nothing
+    if (history.state?.booking) history.replaceState({ booking: opened }, "");
+    else history.pushState({ booking: opened }, "");
+  };
+
+  const goBack = () => {
+    close();
+    if (leaving || !history.state?.booking) return;
+    leaving = true;
+    history.back();
+  };
+
+  window.addEventListener("popstate", () => {
+    const booking = history.state?.booking;
+    if (leaving) {
+      leaving = false;
+      if (opened) remember();
+    } else if (booking) ask(`/vendor/bookings/${booking}`);
+    else if (opened) close();
+    if (!history.state?.booking) history.scrollRestoration = "auto";
+  });
+
   document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-close]")) return close();
-    const link = event.target.closest('a[href^="/vendor/bookings/"]');
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-    const address = link.getAttribute("href");
+    if (event.target.closest("[data-close]")) { event.preventDefault(); return goBack(); }
+    const chosen = event.target.closest('a[href^="/vendor/bookings/"]');
+    if (!chosen || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    if (!panel.contains(link)) openedFrom = link;
-    opened = address.split("/")[3];
-    show(address);
+    if (!panel.contains(chosen)) openedFrom = chosen;
+    ask(chosen.getAttribute("href"));
   });
 
   document.addEventListener("submit", (event) => {
@@ -271,12 +362,13 @@
     post(form);
   });
 
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && opened) close(); });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && opened) goBack(); });
 
   for (const choice of document.querySelectorAll(".filters select")) choice.addEventListener("change", () => choice.form.requestSubmit());
 
   sync();
   watchLater();
   setInterval(tick, 1000);
-  follow();
+  if (!document.hidden) follow(); // else when it is seen
+  if (history.state?.booking) ask(`/vendor/bookings/${history.state.booking}`);
 })();

@@ -4,6 +4,7 @@
 (() => {
   const EVERY = 4000;
   const SLOW = 20000;
+  const DEADLINE = 15000; // of an answer: a connection that was forgotten on the way never says so
   let ahead = 0; // how far the server's clock is ahead of ours, in ms
 
   const words = (ms) => {
@@ -40,8 +41,10 @@
 
   const renew = async () => {
     const trouble = document.getElementById("trouble");
+    const abort = new AbortController();
+    const deadline = setTimeout(() => abort.abort(), DEADLINE);
     try {
-      const answer = await fetch(part().dataset.renew, { cache: "no-store", headers: { "HX-Request": "true" } });
+      const answer = await fetch(part().dataset.renew, { cache: "no-store", signal: abort.signal, headers: { "HX-Request": "true" } });
       if (answer.status === 401) return location.assign(`/sign-in?next=${encodeURIComponent(part().dataset.renew.replace(/\/now$/, ""))}`);
       if (answer.status === 404) return location.reload();
       if (!answer.ok) throw new Error(String(answer.status));
@@ -57,6 +60,7 @@
     } catch {
       if (trouble) trouble.hidden = false;
     }
+    clearTimeout(deadline);
     wait();
   };
 

@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from slotwatch.domain.booking import Booking
-from slotwatch.domain.errors import Conflict, InvalidInput, NotFound, SlotwatchError
+from slotwatch.domain.errors import Conflict, InvalidInput, NotCancellable, NotFound, SlotwatchError
 from slotwatch.domain.ids import parse_booking_ref
 from slotwatch.domain.lifecycle import EndReason, State
 from slotwatch.domain.masked import masked
@@ -80,6 +80,9 @@ async def cancel(request: PageRequest, booking_id: FromPath[str]) -> Response[An
         await cancel_for_vendor(request.app.state.desk, visitor.staff, number, reason)
     except InvalidInput as error:
         return await _page(request, number, refused=error.message, cancelling=True, reason=reason, status=422)
+    except NotCancellable as error:
+        if not await _is_cancelled_by_staff(request.app.state.desk, visitor, number):
+            return await _page(request, number, refused=error.message, status=409)
     except Conflict as error:
         return await _page(request, number, refused=error.message, status=409)
     return go(f"/vendor/bookings/{booking_id}")
@@ -109,6 +112,8 @@ async def _page(
     story = await _read(request.app.state.desk, visitor, booking_id)
     view, zone = story.view, story.view.zone
     booking = view.booking
+    opens_at = booking.timeline.check_in_opens_at
+    can_check_in = booking.state in (State.CONFIRMED, State.GRACE)
     return show(
         request,
         "vendor_booking.html",
@@ -130,7 +135,8 @@ async def _page(
         cancelling=cancelling and _may_cancel(booking),
         reason=reason,
         may_cancel=_may_cancel(booking),
-        may_check_in=booking.state in (State.CONFIRMED, State.GRACE) and booking.timeline.check_in_opens_at <= view.now,
+        may_check_in=can_check_in and opens_at <= view.now,
+        opens_at=opens_at if can_check_in and opens_at > view.now else None,  # all that changes by time alone
         most_letters=_MOST_LETTERS,
     )
 
@@ -147,6 +153,12 @@ async def _read(desk: Desk, visitor: Visitor, booking_id: int) -> _Story:
             await history(conn, booking_id),
             await records_of(conn, booking_id, timeline.check_in_opens_at, timeline.ends_at),
         )
+
+
+async def _is_cancelled_by_staff(desk: Desk, visitor: Visitor, booking_id: int) -> bool:
+    """Whether it is as they wanted it: they tapped twice, or two of them did."""
+    async with desk.database.connection() as conn:
+        return (await own_booking(conn, visitor.staff, booking_id)).end_reason is EndReason.BY_VENDOR
 
 
 def _may_cancel(booking: Booking) -> bool:
