@@ -23,6 +23,7 @@ from slotwatch.analytics.invariants import invariants, verify
 from slotwatch.domain.booking import CheckInMethod
 from slotwatch.domain.errors import SlotwatchError
 from slotwatch.domain.notices import Channel, DeliveryState
+from slotwatch.outbox.keys import delivery_key
 from slotwatch.storage import migrate
 from slotwatch.storage.database import CONNECTION_ERRORS, Database, DatabaseSettings, connect
 from slotwatch.storage.embedded import EmbeddedPostgres, EmbeddedSettings
@@ -334,8 +335,11 @@ async def _assert_exactly_once(crew: Crew, taken: list[Taken]) -> None:
     twice = await crew.rows("SELECT FROM transition GROUP BY booking_id, to_state HAVING count(*) > 1")
     assert not twice
     accepted = Counter(one.key for one in taken)
-    rows = await crew.rows("SELECT notice_id || '-' || channel AS key FROM delivery WHERE state = 'sent'")
-    sent = {row["key"] for row in rows}
+    rows = await crew.rows(
+        "SELECT d.notice_id, n.created_at, d.channel FROM delivery AS d JOIN notice AS n ON n.id = d.notice_id"
+        " WHERE d.state = 'sent'"
+    )
+    sent = {delivery_key(row["notice_id"], row["created_at"], Channel(row["channel"])) for row in rows}
     assert sent <= set(accepted), "recorded as sent, and the provider never saw it"
     rows = await crew.rows("SELECT state, count(*) AS n FROM booking GROUP BY state")
     ended = {row["state"]: row["n"] for row in rows}
