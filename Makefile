@@ -8,7 +8,8 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 # What a whole run may take, in seconds; one test may take what pyproject.toml says.
 SUITE_LIMIT ?= 900
-# The whole suite runs in so many processes, each with a PostgreSQL of its own; half of its time is waiting.
+# The whole suite runs in so many processes, each with a PostgreSQL of its own; half of its time is waiting. Files go in
+# their order, the long stories first.
 PROCESSES ?= 2
 # Passed on as they are: make run ARGS="--port 9000", make unit ARGS="-k terms".
 ARGS ?=
@@ -26,7 +27,7 @@ run: setup ## Start the whole system with a living demo town and print its addre
 	@exec .venv/bin/slotwatch up $(ARGS)
 
 test: setup setup-browser ## Run every test, browser tests too (at most 15 minutes)
-	@SLOTWATCH_CHROMIUM="$$(sh scripts/find_chromium.sh)" $(PYTEST) -n $(PROCESSES) --dist loadfile --session-timeout=$(SUITE_LIMIT) $(ARGS)
+	@SLOTWATCH_CHROMIUM="$$(sh scripts/find_chromium.sh)" $(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --session-timeout=$(SUITE_LIMIT) $(ARGS)
 
 unit: setup ## Run the tests that need nothing but Python (seconds)
 	@$(PYTEST) tests/unit -n $(PROCESSES) --session-timeout=60 $(ARGS)

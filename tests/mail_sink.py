@@ -162,7 +162,8 @@ class _Protocol(SMTP):
     def cut(self) -> None:
         transport = self._original_transport or self.transport
         if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+            with contextlib.suppress(AttributeError):  # a TLS transport that is closed has no protocol (Python 3.11)
+                transport.abort()
 
 
 class _Server(Controller):

@@ -37,6 +37,7 @@ from tests.support.shared_clock import Driver
 ROOT = Path(__file__).parents[2]
 MINUTE = timedelta(minutes=1)
 MOST_TWICE_A_KILL = 0.05  # by a provider that knows no keys
+MOST_BY_CHANCE = 3  # a rate of one in twenty cannot be told from none by twenty kills; two hundred can
 MOST_VOIDED = 0.002
 SPEED = 20.0
 CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
@@ -191,7 +192,7 @@ async def test_chaos_of_kills_cuts_and_crashes_loses_and_doubles_nothing(
     for name, value in {"kills": gang.kills, "unknown": unknown, **twice}.items():
         record_property(name, value)
     print(f"{gang.kills} kills, {unknown} unknown, {twice}")  # noqa: T201  # shown with -s
-    assert twice["without_key"] <= MOST_TWICE_A_KILL * gang.kills
+    assert twice["without_key"] <= max(MOST_TWICE_A_KILL * gang.kills, MOST_BY_CHANCE)
     assert twice["with_key"] == 0
     untold = await _untold(crew, accepted)
     assert not untold, f"handed over, the answer lost, and nobody was given anything: {untold}"

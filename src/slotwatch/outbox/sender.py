@@ -38,7 +38,7 @@ _FRESH_SECONDS = 1.0  # a claim older than this is looked at again before it is 
 _POLL = timedelta(seconds=1)
 _NO_CAPS = CapSettings()
 _LONGEST_RECONNECT_PAUSE = 5.0
-_BESIDE_SECONDS = 1.0  # how long the other channel of a notice is waited for: a provider that hangs holds up nobody
+_BESIDE_SECONDS = 3.0  # how long the other channel of a notice is waited for: a provider that hangs holds up nobody
 _GROWTH = 8  # times the batch size is the most that one claim takes of a provider that is fast
 
 
