@@ -82,7 +82,7 @@ async def test_whose_session_ends_on_the_page_of_a_refused_check_in_comes_back_t
         assert page.url == f"{url}/sign-in?next=%2Fbookings%2F{booking.ref}"
 
 
-@pytest.mark.parametrize("look", ["phone-light", "desktop-light"])
+@pytest.mark.parametrize("look", ["phone-light"])
 async def test_a_statement_as_long_as_the_form_allows_is_taken_and_one_that_is_refused_is_kept(
     crew: Crew, town: Town, look: str
 ) -> None:
@@ -104,7 +104,7 @@ async def test_a_statement_as_long_as_the_form_allows_is_taken_and_one_that_is_r
         await page.get_by_text("Sent on").wait_for()
 
 
-@pytest.mark.parametrize("look", ["phone-light", "desktop-light"])
+@pytest.mark.parametrize("look", ["phone-light"])
 async def test_the_reason_of_a_cancel_that_is_refused_is_kept(crew: Crew, town: Town, look: str) -> None:
     booking = await crew.booked(town.driver, town.connectors[0], town.slot())
     staff = await make_staff(crew.desk.database, town.vendor, now=NOON)
