@@ -37,7 +37,7 @@ from tests.support.shared_clock import Driver
 ROOT = Path(__file__).parents[2]
 MINUTE = timedelta(minutes=1)
 MOST_TWICE_A_KILL = 0.05  # by a provider that knows no keys
-MOST_BY_CHANCE = 3  # a rate of one in twenty cannot be told from none by a dozen kills; two hundred can
+MOST_BY_CHANCE = 3  # a rate of one in twenty cannot be told from none by twenty kills; two hundred can
 MOST_VOIDED = 0.002
 SPEED = 20.0
 CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
@@ -60,7 +60,7 @@ class Size:
     workers: int = 3
 
 
-SMALL = Size(bookings=2000, kills=12, cuts=2, crashes=1, spread=4 * MINUTE)
+SMALL = Size(bookings=2000, kills=20, cuts=4, crashes=1, spread=4 * MINUTE)
 FULL = Size(bookings=50_000, kills=200, cuts=20, crashes=3, spread=60 * MINUTE, workers=4)
 SIZE = FULL if os.environ.get("SLOTWATCH_CHAOS") == "full" else SMALL
 

@@ -1,11 +1,10 @@
 """Stands between the outbox and a provider: so many at once, so many a second, and a rest while the provider is down.
 
 A message that comes too early waits for its turn, within its timeout; if that took more than a second, it goes only if
-it is still true. After several failures in a row that say that
-the provider is down (`Failed.down`) it rests: messages are `Failed` at once, not `asked`, with the rest of the rest as
-`retry_after`. Then one message tries; when that fails, too, the next rest is twice as long, up to the longest. A
-`Retry-After` is a rest of that length, up to an hour. Where a channel leads to many providers (push, webhook) each has
-its own rest.
+it is still true. After several failures in a row that say that the provider is down (`Failed.down`) it rests: messages
+are `Failed` at once, not `asked`, with the rest of the rest as `retry_after`. Then one message tries; when that fails,
+too, the next rest is twice as long, up to the longest. A `Retry-After` is a rest of that length, up to an hour. Where a
+channel leads to many providers (push, webhook) each has its own rest.
 """
 
 import asyncio

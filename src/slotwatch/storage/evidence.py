@@ -1,5 +1,6 @@
 """Why a booking ended as it did: everything that is on record about it, read together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +56,14 @@ class Records:
     ledger: list[dict[str, Any]]
     dispute: dict[str, Any] | None
 
+    def attempts_of(self, delivery: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Every try of one delivery, a row of `notices`, the oldest first."""
+        return _of(delivery, self.attempts)
+
+    def receipts_of(self, delivery: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What was reported of one delivery, a row of `notices`, as it came in."""
+        return _of(delivery, self.receipts)
+
     def check_ins(self) -> list[Attempt]:
         """Every attempt to check in, and what its refusal says; None: it was not refused."""
         found: list[Attempt] = []
@@ -65,6 +74,11 @@ class Records:
                 case "check_in_refused":
                     _refuse(found, row)
         return found
+
+
+def _of(delivery: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    place = (delivery["id"], delivery["channel"])
+    return [row for row in rows if (row["notice_id"], row["channel"]) == place]
 
 
 def _refuse(attempts: list[Attempt], refusal: dict[str, Any]) -> None:

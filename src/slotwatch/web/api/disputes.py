@@ -1,5 +1,6 @@
 """What is on record about a booking, and the word against a no-show."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -224,29 +225,6 @@ def _evidence_json(evidence: Evidence) -> EvidenceOut:
 
 
 def _notices(records: Records) -> list[NoticeOut]:
-    tries: dict[tuple[int, str], list[AttemptOut]] = {}
-    for row in records.attempts:
-        tries.setdefault((row["notice_id"], row["channel"]), []).append(
-            AttemptOut(
-                at=row["at"],
-                outcome=row["outcome"],
-                provider=row["provider"],
-                provider_message_id=row["provider_message_id"],
-                error=row["error"],
-            )
-        )
-    reports: dict[tuple[int, str], list[ReceiptOut]] = {}
-    for row in records.receipts:
-        reports.setdefault((row["notice_id"], row["channel"]), []).append(
-            ReceiptOut(
-                at=row["at"],
-                happened_at=row["happened_at"],
-                status=row["status"],
-                provider=row["provider"],
-                heard=row["heard"],
-                error=row["error"],
-            )
-        )
     notices: dict[int, NoticeOut] = {}
     for row in records.notices:
         notice = notices.setdefault(
@@ -265,11 +243,32 @@ def _notices(records: Records) -> list[NoticeOut]:
                     channel=Channel(row["channel"]),
                     status=DeliveryState(row["state"]),
                     sent_at=row["sent_at"],
-                    attempts=tries.get((row["id"], row["channel"]), []),
-                    receipts=reports.get((row["id"], row["channel"]), []),
+                    attempts=[_attempt(one) for one in records.attempts_of(row)],
+                    receipts=[_receipt(one) for one in records.receipts_of(row)],
                 )
             )
     return list(notices.values())
+
+
+def _attempt(row: Mapping[str, Any]) -> AttemptOut:
+    return AttemptOut(
+        at=row["at"],
+        outcome=row["outcome"],
+        provider=row["provider"],
+        provider_message_id=row["provider_message_id"],
+        error=row["error"],
+    )
+
+
+def _receipt(row: Mapping[str, Any]) -> ReceiptOut:
+    return ReceiptOut(
+        at=row["at"],
+        happened_at=row["happened_at"],
+        status=row["status"],
+        provider=row["provider"],
+        heard=row["heard"],
+        error=row["error"],
+    )
 
 
 def _check_in_attempts(records: Records) -> list[CheckInTry]:

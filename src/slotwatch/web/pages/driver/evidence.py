@@ -130,8 +130,7 @@ def _notices(found: Evidence, times: StationTimes) -> list[dict[str, Any]]:
 
 def _way(row: Mapping[str, Any], records: Records, times: StationTimes) -> dict[str, Any]:
     """One notice on one channel: how it stands, every try, and what was reported of it."""
-    place, state = (row["id"], row["channel"]), DeliveryState(row["state"])
-    reports = [one for one in records.receipts if (one["notice_id"], one["channel"]) == place]
+    state, reports = DeliveryState(row["state"]), records.receipts_of(row)
     usual = _NOT_ARRIVED if state is DeliveryState.SENT and reports else DELIVERY_WORDS[state]
     return {
         "channel": CHANNEL_WORDS.get(row["channel"], row["channel"]),
@@ -139,7 +138,7 @@ def _way(row: Mapping[str, Any], records: Records, times: StationTimes) -> dict[
         "words": _KEPT_BACK.get(row["kept_back"], usual),
         "at": times.exact(row["sent_at"]) if row["sent_at"] else "",
         "tries": [
-            *(_try(one, times) for one in records.attempts if (one["notice_id"], one["channel"]) == place),
+            *(_try(one, times) for one in records.attempts_of(row)),
             *(_report(one, times) for one in reports),
         ],
     }

@@ -93,14 +93,6 @@ def moves_of(history: list[TransitionView], zone: ZoneInfo) -> list[Line]:
 
 def told_of(records: Records, zone: ZoneInfo) -> list[Told]:
     """Every notice on every channel, the oldest first; below each its tries and reports as they came."""
-    tries: dict[tuple[int, str], list[tuple[datetime, Line]]] = {}
-    for row in records.attempts:
-        words = f"{row['outcome'].replace('_', ' ')} by {row['provider']}"
-        line = Line(instant(row["at"], zone), words, note=row["error"] or "")
-        tries.setdefault((row["notice_id"], row["channel"]), []).append((row["at"], line))
-    for row in records.receipts:
-        line = Line(instant(reported_at(row), zone), f"{row['provider']} reports: {receipt_words(row)}")
-        tries.setdefault((row["notice_id"], row["channel"]), []).append((row["at"], line))
     return [
         Told(
             at=instant(row["sent_at"] or row["created_at"], zone),
@@ -109,11 +101,26 @@ def told_of(records: Records, zone: ZoneInfo) -> list[Told]:
             state=row["state"].replace("_", " "),
             tone="good" if row["state"] in _GOOD else "bad" if row["state"] in _BAD else "wait",
             note=row["error"] or "",
-            tries=tuple(line for _, line in sorted(tries.get((row["id"], row["channel"]), []), key=itemgetter(0))),
+            tries=_tries(records, row, zone),
         )
         for row in records.notices
         if row["channel"] is not None
     ]
+
+
+def _tries(records: Records, delivery: Mapping[str, Any], zone: ZoneInfo) -> tuple[Line, ...]:
+    told = [(row["at"], _try(row, zone)) for row in records.attempts_of(delivery)]
+    told += [(row["at"], _report(row, zone)) for row in records.receipts_of(delivery)]
+    return tuple(line for _, line in sorted(told, key=itemgetter(0)))
+
+
+def _try(row: Mapping[str, Any], zone: ZoneInfo) -> Line:
+    words = f"{row['outcome'].replace('_', ' ')} by {row['provider']}"
+    return Line(instant(row["at"], zone), words, note=row["error"] or "")
+
+
+def _report(row: Mapping[str, Any], zone: ZoneInfo) -> Line:
+    return Line(instant(reported_at(row), zone), f"{row['provider']} reports: {receipt_words(row)}")
 
 
 def check_ins(records: Records, zone: ZoneInfo) -> list[Line]:
